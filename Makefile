@@ -1,0 +1,51 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint check format lock bench matrix clean
+
+demo: $(READY)  ## the whole story on an embedded PostgreSQL 18; leaves its files in demo-run/
+	$(BIN)/holdfast demo demo-run
+
+test: $(READY)  ## the tests, on a real PostgreSQL 18 from a wheel
+	$(BIN)/coverage erase
+	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=
+	$(BIN)/coverage report
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test  ## everything that CI holds the code to
+
+format: $(READY)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(READY)  ## ratios, side by side in one run
+	$(BIN)/python tests/bench/bench.py
+
+matrix: $(READY)  ## the database tests on PostgreSQL 13 to 18; needs npm
+	tests/matrix.sh
+
+LOCK := --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
+	--no-emit-trusted-host --no-header --allow-unsafe --no-config
+
+lock: $(READY)  ## pin the dependencies anew, with hashes
+	$(BIN)/pip-compile $(LOCK) --upgrade -o requirements.txt pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --upgrade -o requirements-dev.txt requirements-dev.in
+
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Holdfast needs Python 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pg-matrix .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,0 +1,101 @@
+"""The application object: options that every command shares, and the verb groups."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chalicelib import __version__, settings, wiring
+from chalicelib.kernel import names
+from chalicelib.kernel.record import Actor
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Holds databases to the state people signed for: scan, diff against signed baselines, "
+    "and an evidence log that verifies from its bytes.",
+    epilog="Exit codes: 0 clean or done; 1 findings, or verification failed; 2 usage; 3 could not tell.",
+)
+
+
+class Shared:
+    """What the options before the verb say."""
+
+    config: str | None = None
+    person: str | None = None
+
+
+shared = Shared()
+
+
+@app.callback()
+def options(
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="The settings file; else HOLDFAST_CONFIG, else holdfast.toml here or above."
+        ),
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="Who acts, if not the operating-system user. Recorded as asserted."
+        ),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Options that every command shares."""
+    if version:
+        typer.echo(f"holdfast {__version__}")
+        raise typer.Exit
+    shared.config = config or os.environ.get("HOLDFAST_CONFIG")
+    shared.person = person or os.environ.get("HOLDFAST_AS")
+
+
+def load_settings() -> settings.Settings:
+    """The settings of this run. Raises: ConfigError."""
+    return settings.load(settings.find(Path.cwd(), shared.config))
+
+
+def services() -> wiring.Services:
+    """The services of this run. Raises: ConfigError, KeyUnusable, StoreUnavailable."""
+    return wiring.connect(load_settings())
+
+
+def actor() -> Actor:
+    """Who acts: the operating system's user, or whoever ``--as`` says, marked so."""
+    if shared.person:
+        return Actor(names.person(shared.person), "asserted")
+    try:
+        return Actor(names.person(getpass.getuser()), "os")
+    except (KeyError, OSError):  # a user id without a name, in a container
+        return Actor(f"uid-{os.getuid()}", "os")
+
+
+def finish(exit_code: int) -> None:
+    """End the command with its answer."""
+    sys.stdout.flush()
+    raise typer.Exit(exit_code)
+
+
+from chalicelib.cli import (  # noqa: E402 - the groups hang themselves onto ``app``
+    baseline,
+    compare,
+    demo,
+    drift,
+    evidence,
+    init,
+    scan,
+    target,
+)
+
+__all__ = ["app", "baseline", "compare", "demo", "drift", "evidence", "init", "scan", "target"]

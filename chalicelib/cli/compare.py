@@ -1,0 +1,126 @@
+"""``holdfast snapshot`` and ``holdfast diff``: look and compare, without recording anything."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chalicelib import settings, wiring
+from chalicelib.cli import table
+from chalicelib.cli.app import JsonFlag, app, finish, load_settings, services
+from chalicelib.cli.progress import reading
+from chalicelib.cli.scan import is_dsn
+from chalicelib.cli.text import emit, say
+from chalicelib.drift import finding, snapshot
+from chalicelib.drift.diff import Operation, diff
+from chalicelib.drift.finding import Disposition, When, find
+from chalicelib.drift.judge import judge
+from chalicelib.drift.scan import look, verified
+from chalicelib.drift.snapshot import Snapshot
+from chalicelib.kernel.errors import NoSettings, StoreUnavailable, UsageError
+
+MAX_SNAPSHOT_BYTES = 4 * 2**30
+Side = Annotated[
+    str, typer.Argument(help="A DSN, a snapshot file, or a target's name (its baseline).")
+]
+
+
+@app.command("snapshot")
+def snapshot_command(
+    target: Annotated[str, typer.Argument(metavar="TARGET|DSN")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file; else standard output.")
+    ] = None,
+) -> None:
+    """Print a snapshot, one canonical JSON line an object. Records nothing."""
+    if is_dsn(target):
+        dsn, postgres = target, settings.PostgresSection()
+    else:
+        held = services()
+        dsn, postgres = held.dsn(held.settings.target(target)), held.settings.file.postgres
+    with reading("snapshot") as progress:
+        taken, _ = look(wiring.source(dsn, postgres, _conceal()), progress)
+    if output is None:
+        sys.stdout.buffer.write(taken.data)
+        sys.stdout.buffer.flush()
+    else:
+        _write_new(output, taken.data)
+    say(f"{len(taken.objects)} objects, root {taken.root.hex()}")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    try:
+        with path.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except FileExistsError:
+        raise UsageError(f"{path} is there already; nothing was written") from None
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise StoreUnavailable(f"cannot write {path}: {error.strerror}") from error
+
+
+@app.command("diff")
+def diff_command(before: Side, after: Side, as_json: JsonFlag = False) -> None:
+    """Compare two states and judge what is different. Records nothing. Exit 0 equal, 1 not, 3 unknown."""
+    old, new = _side(before), _side(after)
+    rules = _rules()
+    found = [
+        find("diff", change, judge(change, rules), When(not_after="")) for change in diff(old, new)
+    ]
+    unknown = any(one.operation is Operation.UNREADABLE for one in found)
+    code = 1 if any(one.certain for one in found) else (3 if unknown else 0)
+    if as_json:
+        emit(
+            {
+                "exit_code": code,
+                "before": old.root.hex(),
+                "after": new.root.hex(),
+                "findings": [finding.encode(one) for one in found],
+            }
+        )
+    else:
+        table.findings([(one, Disposition.OPEN) for one in found])
+        say(f"{len(found)} differences; roots {old.root.hex()} and {new.root.hex()}")
+    finish(code)
+
+
+def _side(text: str) -> Snapshot:
+    if is_dsn(text):
+        with reading("snapshot") as progress:
+            return look(wiring.source(text, settings.PostgresSection(), _conceal()), progress)[0]
+    path = Path(text)
+    if path.is_file():
+        if path.stat().st_size > MAX_SNAPSHOT_BYTES:
+            raise UsageError(f"{path} is larger than {MAX_SNAPSHOT_BYTES} bytes")
+        return snapshot.parse(path.read_bytes())
+    held = services()
+    target = held.settings.target(text)
+    base = verified(held.desk, target, held.desk.states.get(target.stream))
+    taken: Snapshot = base.snapshot
+    return taken
+
+
+def _settings_or_none() -> settings.Settings | None:
+    """The settings, where there are any: comparing two databases needs none."""
+    try:
+        return load_settings()
+    except NoSettings:
+        return None
+
+
+def _rules() -> wiring.Rules:
+    """The user's rules where there are settings, else the shipped ones."""
+    return wiring.rules(_settings_or_none())
+
+
+def _conceal() -> Callable[[str], str]:
+    """The installation's keyed digests where there is one, else no digests."""
+    found = _settings_or_none()
+    return wiring.concealed(None if found is None else wiring.connect(found).secret)

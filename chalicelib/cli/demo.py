@@ -1,0 +1,180 @@
+"""``holdfast demo``: the main job, told on an embedded PostgreSQL 18 with the real commands.
+
+Every line after a ``$`` is a command that runs as it stands, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import psycopg
+import typer
+from rich.text import Text
+
+from chalicelib.cli.app import app, finish
+from chalicelib.cli.text import out, plain
+from chalicelib.kernel.errors import CouldNotTell, UsageError
+from chalicelib.postgres.embedded import EmbeddedServer
+
+MARK = ".holdfast-demo"  # only a folder with this file in it is ever emptied
+CHAPTER_COLUMNS = 100
+SETTLE_SECONDS = 20  # a reloaded parameter reaches new connections well before
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where; its files stay.")] = Path("demo-run"),
+) -> None:
+    """Tell the story: a baseline, a clean scan, 2 a.m., and the scan that names every change."""
+    _prepare(folder)
+    with EmbeddedServer(folder / "postgres", settings={"track_commit_timestamp": "on"}) as server:
+        _Story(folder, server).tell()
+
+
+def _prepare(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).is_file():
+            raise UsageError(
+                f"{folder} holds other files; nothing was changed",
+                next_step="holdfast demo OTHER-FOLDER",
+            )
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).write_text(
+        "Made by `holdfast demo`, which empties this folder when it runs again.\n"
+    )
+
+
+class _Story:
+    """The chapters, told in order; a command that answers otherwise than the story says ends it."""
+
+    def __init__(self, folder: Path, server: EmbeddedServer) -> None:
+        self.folder = folder
+        self.server = server
+        self.dsn = server.socket_dsn("shop")
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST_", "PG"))},
+            "SHOP_DSN": self.dsn,
+        }
+        self.console = out()
+
+    def tell(self) -> None:
+        """All of it; the process's exit code says whether it came out as told."""
+        self._chapter("A shop, an AI model that reads it, and a signed state")
+        self._words(
+            "An embedded PostgreSQL 18 with two schemas: the shop, and the model's features."
+        )
+        self._set_up()
+        self._run("init", ".", expect=0)
+        self._run("target", "add", "shop", "--dsn-env", "SHOP_DSN", "--env", "prod", expect=0)
+        self._run("--as", "ana", "baseline", "propose", "shop", "--comment", "go live", expect=0)
+        self._words("Whoever proposes cannot approve:")
+        self._run("--as", "ana", "baseline", "approve", "shop", expect=2)
+        self._run("--as", "ben", "baseline", "approve", "shop", expect=0)
+        self._run("--as", "chloe", "baseline", "approve", "shop", expect=0)
+
+        self._chapter("A quiet evening")
+        self._run("scan", "shop", expect=0)
+
+        self._chapter("2 a.m.")
+        self._words("Nobody is watching:")
+        for line in self._night():
+            self.console.print(Text(f"    {plain(line)}", "dim"))
+
+        self._chapter("The next scan names each change, and exits with 1")
+        self._run("scan", "shop", expect=1)
+
+        self._chapter("One finding, in full")
+        self._run("drift", "show", self._worst(), expect=0)
+
+        self._chapter("The evidence")
+        self._run("evidence", "ls", "--last", "6", expect=0)
+        self._run("evidence", "fsck", expect=0)
+        self._words(
+            f"\nEverything is in {self.folder}/: the settings, the log in .holdfast/, the database. "
+            f"Try: cd {self.folder} && holdfast evidence ls"
+        )
+
+    def _chapter(self, title: str) -> None:
+        self.console.print()
+        self.console.print(Text(f"── {title} ".ljust(CHAPTER_COLUMNS, "─"), "bold"))
+
+    def _words(self, text: str) -> None:
+        self.console.print(Text(text))
+
+    def _set_up(self) -> None:
+        with self._connect("postgres") as connection:
+            connection.execute("CREATE DATABASE shop")
+            connection.execute("ALTER SYSTEM SET log_statement = 'ddl'")
+        self._sql(_read("shop.sql"))
+        self._await_parameter("ddl")
+
+    def _night(self) -> list[str]:
+        text = _read("night.sql")
+        self._sql(text)
+        with self._connect("postgres") as connection:
+            connection.execute("ALTER SYSTEM SET log_statement = 'none'")
+        self._await_parameter("none")
+        lines = [line for line in text.splitlines() if line and not line.startswith("--")]
+        return [*lines, "ALTER SYSTEM SET log_statement = 'none';"]
+
+    def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(self.server.socket_dsn(database), autocommit=True)
+
+    def _sql(self, text: str) -> None:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(text.encode())
+
+    def _await_parameter(self, expected: str) -> None:
+        """Reload, and wait until new connections see it."""
+        with self._connect("postgres") as connection:
+            connection.execute("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            with self._connect("postgres") as connection:
+                row = connection.execute("SHOW log_statement").fetchone()
+            if row == (expected,):
+                return
+        raise CouldNotTell("the embedded server did not take over log_statement")
+
+    def _run(self, *words: str, expect: int) -> None:
+        """Run one command as a user would, on this process's own terminal or pipe."""
+        self.console.print(Text(f"\n$ holdfast {shlex.join(words)}", "bold cyan"))
+        sys.stdout.flush()
+        done = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "chalicelib.cli", *words],
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+        )
+        if done.returncode != expect:
+            self._words(f"the story expects exit code {expect} here, and got {done.returncode}")
+            finish(done.returncode or 1)
+        if done.returncode:
+            self.console.print(Text(f"(exit code {done.returncode})", "dim"))
+
+    def _worst(self) -> str:
+        """The finding about the function that decides whether the model may retrain."""
+        answer = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "chalicelib.cli", "drift", "ls", "--json"],
+            cwd=self.folder,
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found = [one["id"] for one in json.loads(answer.stdout) if one["kind"] == "function"]
+        return str(found[0])
+
+
+def _read(name: str) -> str:
+    return resources.files("chalicelib.cli").joinpath("story", name).read_text()

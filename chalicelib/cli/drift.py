@@ -1,0 +1,183 @@
+"""``holdfast drift``: findings, and what people decide about them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.text import Text
+
+from chalicelib.cli import table
+from chalicelib.cli.app import JsonFlag, actor, app, services
+from chalicelib.cli.text import emit, out, plain, say, whole
+from chalicelib.drift import decide
+from chalicelib.drift.finding import Disposition, Finding
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from chalicelib.drift.desk import Target
+    from chalicelib.drift.state import Note
+    from chalicelib.wiring import Services
+
+group = typer.Typer(no_args_is_help=True, help="Findings, and what people decide about them.")
+app.add_typer(group, name="drift")
+
+Ids = Annotated[list[str], typer.Argument(metavar="FINDING…", help="e.g. F-0123456789ab")]
+Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
+
+
+@group.command("ls")
+def ls(
+    targets: Annotated[list[str] | None, typer.Argument(metavar="[TARGET…]")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the findings of the last scans, the worst first."""
+    held = services()
+    rows: list[tuple[Finding, Disposition, Note]] = []
+    for one in _targets(held, targets or []):
+        for note in held.desk.states.get(one.stream).findings.values():
+            rows.append((_finding(held, note), note.at(_now(held)), note))
+    if as_json:
+        emit([_encode(*row) for row in rows])
+        return
+    table.findings([(found, disposition) for found, disposition, _ in rows])
+    if not rows:
+        say("no findings; the last scan of each target says whether that means clean", "dim")
+
+
+@group.command("show")
+def show(
+    finding: Annotated[str, typer.Argument(metavar="FINDING")], as_json: JsonFlag = False
+) -> None:
+    """Show one finding: all of before and after, when, the rule, the controls it bears on."""
+    held = services()
+    target, note = _locate(held, finding)
+    found = _finding(held, note)
+    disposition = note.at(_now(held))
+    if as_json:
+        emit(_encode(found, disposition, note))
+        return
+    rows: list[tuple[str, Any]] = [
+        ("finding", found.id),
+        ("target", target.stream),
+        ("what", found.title),
+        ("object", f"{found.kind} {found.name}"),
+        ("severity", Text(found.severity.value, table.SEVERITY_STYLES[found.severity.value])),
+        ("direction", Text(found.direction.value, table.DIRECTION_STYLES[found.direction.value])),
+        ("disposition", _disposition(note, disposition)),
+        ("rule", found.rule),
+    ]
+    rows += _when(found)
+    rows.append(("recorded", f"record {note.index} of the evidence log, at {note.opened_at}"))
+    rows += [(f"supports {name}", values) for name, values in found.controls.items()]
+    table.pairs(rows)
+    _show_change(found)
+
+
+def _when(found: Finding) -> list[tuple[str, Any]]:
+    when = found.when
+    if when.committed:
+        return [("committed", f"{when.committed} ({when.source})")]
+    return [("between", f"{when.not_before or 'the beginning'} and {when.not_after}")]
+
+
+def _disposition(note: Note, disposition: Disposition) -> str:
+    if disposition is Disposition.SUPPRESSED:
+        return f"suppressed until {note.suppressed_until} by {note.by}: {note.reason}"
+    return str(disposition.value)
+
+
+def _show_change(found: Finding) -> None:
+    console = out()
+    operation = found.operation.value
+    if operation == "altered":
+        console.print(Text(f"\n{plain(found.attribute)}", "bold"))
+        console.print(table.difference(whole(found.before), whole(found.after), most=100_000))
+        return
+    console.print(Text(f"\n{operation}", "bold"))
+    attributes = found.after if found.before is None else found.before
+    if attributes:
+        table.pairs([(f"  {plain(key)}", value) for key, value in attributes.items()])
+    for kind, name in found.parts:
+        console.print(Text(plain(f"  with {kind} {name}")))
+
+
+@group.command("suppress")
+def suppress(
+    findings: Ids,
+    until: Annotated[
+        datetime,
+        typer.Option(formats=["%Y-%m-%d"], help="The last day (UTC) on which it does not count."),
+    ],
+    reason: Reason,
+) -> None:
+    """Let findings not count until a date. The reason and the date are recorded."""
+    held = services()
+    for target, ids in _by_target(held, findings).items():
+        end = decide.suppress(
+            held.desk, target, ids, until=until.date(), reason=reason, actor=actor()
+        )
+        say(f"{target.stream}: {', '.join(ids)} suppressed until {end}")
+
+
+@group.command("accept")
+def accept(findings: Ids, reason: Reason) -> None:
+    """Propose a baseline that takes over these findings, and no others; people then approve it."""
+    held = services()
+    for target, ids in _by_target(held, findings).items():
+        now = decide.accept(held.desk, target, ids, reason=reason, actor=actor())
+        if now.proposal is None:
+            say(f"{target.stream}: accepted into the baseline, which is signed and in force")
+            continue
+        say(f"{target.stream}: {now.proposal.id} proposed with {', '.join(ids)}")
+        say(
+            f"next, somebody else: holdfast baseline approve {target.slug} "
+            f"--proposal {now.proposal.id}",
+            "bold",
+        )
+
+
+def _now(held: Services) -> str:
+    return timestamp(held.desk.clock.now())
+
+
+def _targets(held: Services, names: list[str]) -> list[Target]:
+    return [held.settings.target(name) for name in names or sorted(held.settings.file.targets)]
+
+
+def _locate(held: Services, finding: str) -> tuple[Target, Note]:
+    for target in _targets(held, []):
+        note = held.desk.states.get(target.stream).findings.get(finding)
+        if note is not None:
+            return target, note
+    raise NotFound(f"no finding {plain(finding)} now", next_step="holdfast drift ls")
+
+
+def _by_target(held: Services, findings: list[str]) -> dict[Target, list[str]]:
+    if not findings:
+        raise UsageError("name at least one finding", next_step="holdfast drift ls")
+    grouped: dict[Target, list[str]] = {}
+    for finding in dict.fromkeys(findings):
+        grouped.setdefault(_locate(held, finding)[0], []).append(finding)
+    return grouped
+
+
+def _finding(held: Services, note: Note) -> Finding:
+    """The finding as it was recorded."""
+    entry = next(iter(held.desk.journal.read(note.index, note.index + 1)))
+    return msgspec.convert(entry.body, Finding)
+
+
+def _encode(found: Finding, disposition: Disposition, note: Note) -> dict[str, Any]:
+    return {
+        **msgspec.to_builtins(found),
+        "disposition": disposition.value,
+        "suppressed_until": note.suppressed_until or None,
+        "reason": note.reason or None,
+        "by": note.by or None,
+        "record": note.index,
+        "opened_at": note.opened_at,
+    }

@@ -1,0 +1,167 @@
+"""``holdfast evidence``: the log's records, and everything re-verified from the bytes."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.text import Text
+
+from chalicelib.cli import table
+from chalicelib.cli.app import JsonFlag, app, finish, services
+from chalicelib.cli.progress import reading
+from chalicelib.cli.text import clip, emit, out, plain, say
+from chalicelib.kernel import names
+from chalicelib.kernel.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from chalicelib.evidence.report import Problem, Report
+    from chalicelib.kernel.record import Entry
+
+group = typer.Typer(no_args_is_help=True, help="The evidence log.")
+app.add_typer(group, name="evidence")
+
+MAX_OTHERS = 49
+MAX_CHECKPOINT_BYTES = 64 * 2**10
+
+
+@group.command("ls")
+def ls(
+    target: Annotated[str, typer.Option(help="Only this target's records.")] = "",
+    kind: Annotated[str, typer.Option(help="Only this kind, e.g. scan or finding.opened.")] = "",
+    last: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="At most so many, the newest.")
+    ] = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """List records, oldest first; each is verified against the signed checkpoint as it is read."""
+    held = services()
+    stream = str(names.target(target)) if target else ""
+    size = held.log.size()
+    chosen: deque[Entry] = deque(maxlen=last)
+    for entry in held.log.read(0, size):
+        if stream in {"", entry.record.stream} and kind in {"", entry.record.kind}:
+            chosen.append(entry)
+    if as_json:
+        emit([_encode(entry) for entry in chosen])
+        return
+    table.grid(
+        ["record", "at", "stream", "seq", "kind", "by", "says"],
+        [
+            [
+                str(entry.index),
+                entry.record.at[:19] + "Z",
+                entry.record.stream,
+                str(entry.record.seq),
+                entry.record.kind,
+                f"{entry.record.actor.name} ({entry.record.actor.via})",
+                _says(entry),
+            ]
+            for entry in chosen
+        ],
+    )
+    say(f"{len(chosen)} of {size} records")
+
+
+@group.command("show")
+def show(
+    record: Annotated[int, typer.Argument(min=0, help="Its place in the log, from 0.")],
+) -> None:
+    """Print one record as JSON, with the hash of its leaf."""
+    held = services()
+    if record >= held.log.size():
+        raise NotFound(f"the log has {held.log.size()} records; the last is {held.log.size() - 1}")
+    emit(_encode(next(iter(held.log.read(record, record + 1)))))
+
+
+@group.command("checkpoint")
+def checkpoint() -> None:
+    """Print the newest signed checkpoint: keep a copy elsewhere, and fsck can hold the log to it."""
+    data = services().log.checkpoint()
+    if data is None:
+        raise NotFound("the log is empty and has no checkpoint yet")
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+@group.command("fsck")
+def fsck(
+    extends: Annotated[
+        Path | None, typer.Option(help="A checkpoint kept elsewhere, which the log must extend.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Derive everything again from the bytes and name the first bad place. Exit 0, 1, or 3."""
+    held = services()
+    outside = None
+    if extends is not None:
+        if not extends.is_file() or extends.stat().st_size > MAX_CHECKPOINT_BYTES:
+            raise UsageError(f"{extends} is no checkpoint file")
+        outside = extends.read_bytes()
+    with reading("evidence") as progress:
+        report = held.fsck(outside, progress)
+    if as_json:
+        emit({"ok": report.ok, **msgspec.to_builtins(report)})
+    else:
+        _show_report(report)
+    finish(0 if report.ok else 1)
+
+
+def _show_report(report: Report) -> None:
+    console = out()
+    first = report.first
+    others = [problem for problem in report.problems if problem is not first]
+    if first is not None:
+        console.print(_line("FIRST BAD PLACE", first))
+    for problem in others[:MAX_OTHERS]:
+        console.print(_line("and", problem))
+    if len(others) > MAX_OTHERS:
+        say(f"and {len(others) - MAX_OTHERS} more; --json has all of them")
+    if report.unfinished:
+        say(f"unfinished, and finished by the next writer: {report.unfinished}", "yellow")
+    if not report.complete:
+        say("not everything could be checked", "yellow")
+    console.print(
+        Text.assemble(
+            ("VERIFIED", "bold green") if report.ok else ("FAILED", "bold white on red"),
+            f"  {report.origin}: {report.records} records in {report.streams} streams, "
+            f"{report.checkpoints} checkpoints, {report.bodies} bodies, {report.tiles} tiles, "
+            f"size {report.size}, root {report.root or 'none'}",
+        )
+    )
+    if report.problems and not report.tampered:
+        say("the log itself is what was signed for; what is derived from it is made again", "dim")
+
+
+def _line(label: str, problem: Problem) -> Text:
+    text = Text.assemble((f"{label}  ".rjust(17), "bold red"), (plain(problem.place), "bold"))
+    if problem.index is not None:
+        text.append(f"  record {problem.index}")
+    if problem.stream:
+        text.append(f" ({plain(problem.stream)} seq {problem.seq})")
+    text.append(f"\n{'':17}{plain(problem.what)}")
+    if problem.expected or problem.observed:
+        text.append(f"\n{'':17}expected {plain(problem.expected)}")
+        text.append(f"\n{'':17}found    {plain(problem.observed)}")
+    return text
+
+
+def _encode(entry: Entry) -> dict[str, Any]:
+    value: dict[str, Any] = {"record": entry.index, **msgspec.to_builtins(entry.record)}
+    value.pop("body_ref", None)
+    value["body"] = entry.body
+    return value
+
+
+def _says(entry: Entry) -> str:
+    body = entry.body
+    parts = [
+        str(body[key])
+        for key in ("outcome", "proposal", "id", "severity", "title", "until", "reason", "name")
+        if isinstance(body.get(key), str)
+    ]
+    return clip(plain(" ".join(parts)), 90)

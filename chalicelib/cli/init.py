@@ -1,0 +1,34 @@
+"""``holdfast init``: settings, a signing key, a local store. Never overwrites."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chalicelib import settings, wiring
+from chalicelib.cli.app import actor, app
+from chalicelib.cli.text import say
+from chalicelib.kernel.errors import UsageError
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; made if it is not there.")] = Path(),
+    origin: Annotated[
+        str, typer.Option(help="The log's name, e.g. example.com/holdfast; else one is drawn.")
+    ] = "",
+) -> None:
+    """Write holdfast.toml, a signing key (0600) and an empty evidence log. Overwrites nothing."""
+    path = folder / settings.FILE_NAME
+    if path.exists():
+        raise UsageError(
+            f"{path} is there already; nothing was changed", next_step="holdfast target add NAME"
+        )
+    vkey = wiring.create(folder, origin, actor())
+    say(f"{path}  settings; no secret in it")
+    say(f"{folder / '.holdfast'}  evidence log, and the signing key (0600): keep both")
+    say("the log's public key, to be pinned by whoever verifies:")
+    typer.echo(vkey)
+    say("next: holdfast target add orders-prod --dsn-env ORDERS_DSN --env prod", "bold")

@@ -1,0 +1,179 @@
+"""Tables: ruled and coloured on a terminal, one plain line a row in a pipe."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from chalicelib.cli.text import clip, out, plain, shown, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from chalicelib.drift.finding import Disposition, Finding
+
+SEVERITY_STYLES = {
+    "critical": "bold white on red",
+    "high": "bold red",
+    "medium": "yellow",
+    "low": "cyan",
+    "info": "dim",
+}
+DIRECTION_STYLES = {"widens": "bold red", "narrows": "green", "neutral": ""}
+OUTCOME_STYLES = {
+    "clean": "bold green",
+    "drift": "bold red",
+    "unknown": "bold yellow",
+    "refused": "bold white on red",
+}
+MAX_DIFF_LINES = 6
+GISTS = ("value", "definition", "type", "form", "version", "command")
+
+
+def grid(headings: Sequence[str], rows: Sequence[Sequence[str | Text]], *, empty: str = "") -> None:
+    """Print rows of text; ``empty`` instead, to people, where there are none."""
+    console = out()
+    if not rows:
+        if empty and console.is_terminal:
+            console.print(empty, style="dim")
+        return
+    if not console.is_terminal:
+        _lines(rows)
+        return
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+    console.print(table)
+
+
+def _lines(rows: Sequence[Sequence[str | Text]]) -> None:
+    """Columns two spaces apart; the last is not padded."""
+    console = out()
+    texts = [[plain(str(cell)) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(texts[0]))]
+    for row in texts:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        console.print("  ".join(padded).rstrip())
+
+
+def findings(rows: Sequence[tuple[Finding, Disposition]]) -> None:
+    """Findings, the worst first: severity, direction, object, before and after, when, id."""
+    ordered = sorted(
+        rows, key=lambda row: (-row[0].severity.rank, row[0].kind, row[0].name, row[0].attribute)
+    )
+    grid(
+        ["severity", "direction", "what", "before → after", "committed", "finding"],
+        [
+            [
+                Text(one.severity.value, SEVERITY_STYLES[one.severity.value]),
+                Text(one.direction.value, DIRECTION_STYLES[one.direction.value]),
+                what(one),
+                change(one),
+                Text(committed(one)),
+                Text(one.id + ("" if disposition.value == "open" else f" {disposition.value}")),
+            ]
+            for one, disposition in ordered
+        ],
+    )
+
+
+def what(one: Finding) -> Text:
+    """The rule's title, and the object that it is about."""
+    text = Text(plain(one.title))
+    text.append("\n" if out().is_terminal else ": ")
+    text.append(clip(plain(f"{one.kind} {one.name}"), 120), "bold")
+    return text
+
+
+def change(one: Finding) -> Text:
+    """What it was and what it is, on few lines; ``drift show`` has all of it."""
+    match one.operation.value:
+        case "added":
+            return Text(f"added{_gist(one.after)}{_with(one)}", "green")
+        case "removed":
+            return Text(f"removed{_gist(one.before)}{_with(one)}", "red")
+        case "unreadable":
+            return Text(shown(one.after.get("reason", ""), 200), "yellow")
+        case _:
+            return _altered(one)
+
+
+def _gist(attributes: Mapping[str, Any] | None) -> str:
+    """The one thing to know of an object that came or went: privileges, or a value, or a type."""
+    found = attributes or {}
+    if rights := [key for key, given in found.items() if _is_right(given)]:
+        return f" {', '.join(sorted(rights))}"
+    gist = next((found[key] for key in GISTS if key in found), None)
+    return "" if gist is None else f" {shown(gist)}"
+
+
+def _is_right(value: Any) -> bool:
+    """Whether it is a privilege's value: who gave it, as ``by NAME``."""
+    return isinstance(value, list) and bool(value) and str(value[0]).startswith("by ")
+
+
+def _with(one: Finding) -> str:
+    if not one.parts:
+        return ""
+    kinds: dict[str, int] = {}
+    for kind, _ in one.parts:
+        kinds[kind] = kinds.get(kind, 0) + 1
+    return " with " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+
+
+def _altered(one: Finding) -> Text:
+    before, after = whole(one.before), whole(one.after)
+    if out().is_terminal and ("\n" in before or "\n" in after):
+        return Text(f"{one.attribute}:\n").append(difference(before, after, MAX_DIFF_LINES))
+    text = Text(f"{one.attribute}: ")
+    text.append(shown(one.before), "red").append(" → ").append(shown(one.after), "green")
+    return text
+
+
+def difference(before: str, after: str, most: int) -> Text:
+    """The lines that differ, ``-`` before and ``+`` after, at most ``most`` of them."""
+    lines = [
+        line
+        for line in difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    text = Text()
+    for line in lines[:most]:
+        text.append(clip(plain(line), 100) + "\n", "green" if line.startswith("+") else "red")
+    if len(lines) > most:
+        text.append(f"… {len(lines) - most} more lines\n", "dim")
+    text.rstrip()
+    return text
+
+
+def committed(one: Finding) -> str:
+    """When it was committed; else the window, as exactly as anybody knows."""
+    when = one.when
+    if when.committed:
+        return _moment(when.committed)
+    if when.not_before:
+        return (
+            f"{_moment(when.not_before)} to\n{_moment(when.not_after)}"
+            if (out().is_terminal)
+            else f"{_moment(when.not_before)}..{_moment(when.not_after)}"
+        )
+    return f"by {_moment(when.not_after)}"
+
+
+def _moment(text: str) -> str:
+    return f"{text[:10]} {text[11:19]}Z" if out().is_terminal else f"{text[:19]}Z"
+
+
+def pairs(rows: Sequence[tuple[str, Any]]) -> None:
+    """Labels and values, one a line."""
+    console = out()
+    width = max(len(label) for label, _ in rows)
+    for label, value in rows:
+        text = value if isinstance(value, Text) else Text(plain(whole(value), lines=True))
+        console.print(Text(f"{label.ljust(width)}  ", "bold").append_text(text))

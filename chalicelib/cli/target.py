@@ -1,0 +1,99 @@
+"""``holdfast target``: what is watched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chalicelib import settings, wiring
+from chalicelib.cli import table
+from chalicelib.cli.app import JsonFlag, actor, app, load_settings, services
+from chalicelib.cli.text import emit, say
+from chalicelib.kernel import names
+from chalicelib.kernel.errors import UsageError
+
+if TYPE_CHECKING:
+    from chalicelib.wiring import Services
+
+group = typer.Typer(no_args_is_help=True, help="What is watched.")
+app.add_typer(group, name="target")
+
+PROD_APPROVALS = 2
+
+
+@group.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="e.g. orders-prod")],
+    dsn_env: Annotated[
+        str,
+        typer.Option(
+            help="The environment variable that holds the DSN; the DSN itself is never stored."
+        ),
+    ],
+    env: Annotated[str, typer.Option(help="prod, staging, …: rules and policies go by it.")] = "",
+    approvals: Annotated[
+        int | None,
+        typer.Option(help="How many people must approve a baseline; prod: 2, else 1."),
+    ] = None,
+    approver: Annotated[
+        list[str] | None,
+        typer.Option(help="Who may approve; repeatable. Else anybody but the proposer."),
+    ] = None,
+) -> None:
+    """Add a PostgreSQL database to holdfast.toml."""
+    called = names.target(name)
+    if called.kind != "postgres":
+        raise UsageError(f"targets of kind {called.kind!r} are not known; expected postgres")
+    wanted = approvals if approvals is not None else (PROD_APPROVALS if env == "prod" else 1)
+    section = settings.TargetSection(
+        dsn_env=dsn_env, env=env, approvals=wanted, approvers=approver or []
+    )
+    current = load_settings()
+    wiring.connect(current).configured(called, section, actor())
+    settings.add_target(current, called.slug, section)
+    say(f"{called}: DSN from ${dsn_env}, {wanted} approvals for a baseline")
+    say(f"next: holdfast scan {called.slug}", "bold")
+
+
+@group.command("ls")
+def ls(*, as_json: JsonFlag = False) -> None:
+    """List targets: their baseline, their last scan, their open findings."""
+    held = services()
+    rows = [_row(held, slug) for slug in sorted(held.settings.file.targets)]
+    if as_json:
+        emit(rows)
+        return
+    table.grid(
+        ["target", "env", "baseline", "last scan", "outcome", "findings"],
+        [
+            [
+                str(row["target"]),
+                str(row["env"]),
+                str(
+                    row["baseline"]
+                    or (f"{row['proposal']} (proposed)" if row["proposal"] else "none")
+                ),
+                str(row["last_scan"] or "never"),
+                str(row["outcome"] or ""),
+                str(row["findings"]),
+            ]
+            for row in rows
+        ],
+        empty="no targets yet; next: holdfast target add NAME --dsn-env NAME",
+    )
+
+
+def _row(held: Services, slug: str) -> dict[str, str | int | None]:
+    one = held.settings.target(slug)
+    now = held.desk.states.get(one.stream)
+    return {
+        "target": one.stream,
+        "env": one.env,
+        "approvals": one.approvals,
+        "baseline": now.baseline.proposal if now.baseline else None,
+        "proposal": now.proposal.id if now.proposal else None,
+        "last_scan": now.last_scan.at if now.last_scan else None,
+        "outcome": now.last_scan.outcome if now.last_scan else None,
+        "findings": len(now.findings),
+    }

@@ -1,0 +1,137 @@
+"""From a snapshot to a signed baseline: propose, approve, sign. Every step is a record.
+
+The proposer is no approver and one person counts once. When the last needed approval is recorded,
+the baseline is sealed, stored and recorded; a crash in between is finished by the next step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.drift import baseline, state
+from chalicelib.kernel import canon, names
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import NotAllowed, NotFound
+from chalicelib.kernel.record import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.drift.desk import Desk, Target
+    from chalicelib.drift.snapshot import Snapshot
+    from chalicelib.kernel.record import Actor
+
+ID_DIGITS = 12
+
+
+def propose(
+    desk: Desk,
+    target: Target,
+    taken: Snapshot,
+    *,
+    read_at: str,
+    actor: Actor,
+    comment: str = "",
+    accepts: Sequence[str] = (),
+) -> state.State:
+    """Record the wish that a snapshot becomes the baseline; a former proposal gives way to it.
+
+    With a target that needs no approvals the baseline is signed at once.
+    """
+    data = taken.data
+    digest = canon.sha256(data)
+    desk.objects.put(snapshot_key(digest), data)
+    at = timestamp(desk.clock.now())
+    root = taken.root.hex()
+    content = [target.stream, digest, at, names.person(actor.name), sorted(accepts)]
+    proposal = "B-" + canon.sha256(canon.encode(content))[:ID_DIGITS]
+    body = {
+        "proposal": proposal,
+        "snapshot": {
+            "sha256": digest,
+            "root": root,
+            "objects": len(taken.objects),
+            "read_at": read_at,
+        },
+        "comment": comment,
+        "accepts": sorted(accepts),
+        "required": target.approvals,
+    }
+    desk.journal.append([Draft(state.PROPOSED, target.stream, at, actor, body)])
+    return finish(desk, target, actor)
+
+
+def approve(
+    desk: Desk, target: Target, *, actor: Actor, proposal: str = "", comment: str = ""
+) -> state.State:
+    """Record one person's agreement; with the last one needed, the baseline is signed.
+
+    ``proposal``: refuse unless this is the open one. Raises: NotFound, NotAllowed.
+    """
+    open_one = finish(desk, target, actor).proposal
+    if open_one is None:
+        raise NotFound(
+            f"nothing is proposed for {target.stream}",
+            next_step=f"holdfast baseline propose {target.slug}",
+        )
+    if proposal and proposal != open_one.id:
+        raise NotAllowed(
+            f"{proposal} is not open any more; open is {open_one.id}, by {open_one.by.name}",
+            next_step=f"holdfast baseline show {target.slug}",
+        )
+    _check_approver(target, open_one, actor)
+    body = {"proposal": open_one.id, "root": open_one.root, "comment": comment}
+    at = timestamp(desk.clock.now())
+    desk.journal.append([Draft(state.APPROVED, target.stream, at, actor, body)])
+    return finish(desk, target, actor)
+
+
+def _check_approver(target: Target, open_one: state.Proposal, actor: Actor) -> None:
+    name = names.person(actor.name)
+    if name == names.person(open_one.by.name):
+        raise NotAllowed(
+            f"{name} proposed {open_one.id} and cannot approve it",
+            next_step="ask somebody else to run: holdfast baseline approve " + target.slug,
+        )
+    if name in open_one.people():
+        raise NotAllowed(f"{name} has approved {open_one.id} already; one person counts once")
+    if target.approvers and name not in {names.person(one) for one in target.approvers}:
+        raise NotAllowed(
+            f"{name} is no approver of {target.stream}; approvers are "
+            + ", ".join(target.approvers)
+        )
+
+
+def finish(desk: Desk, target: Target, actor: Actor) -> state.State:
+    """Sign the open proposal if enough people have agreed; else change nothing."""
+    now = desk.states.settle(target.stream)
+    agreed = now.proposal
+    if agreed is None or len(agreed.people()) < target.approvals:
+        return now
+    envelope = baseline.seal(
+        target.stream, agreed, target.approvals, desk.tool, desk.signer, desk.keyid
+    )
+    digest = canon.sha256(envelope)
+    desk.objects.put(envelope_key(digest), envelope)
+    body = {
+        "proposal": agreed.id,
+        "envelope": digest,
+        "root": agreed.root,
+        "read_at": agreed.read_at,
+        "approved_by": [one.by.name for one in agreed.approvals],
+        "proposed_by": agreed.by.name,
+        "accepts": agreed.accepts,
+    }
+    at = timestamp(desk.clock.now())
+    desk.journal.append([Draft(state.SIGNED, target.stream, at, actor, body)])
+    return desk.states.settle(target.stream)
+
+
+def snapshot_key(digest: str) -> str:
+    """Where a snapshot's bytes are kept in the write-once store."""
+    return f"snapshot/sha256/{digest}"
+
+
+def envelope_key(digest: str) -> str:
+    """Where a baseline's envelope is kept in the write-once store."""
+    return f"baseline/sha256/{digest}"

@@ -1,0 +1,149 @@
+"""What people decide about findings: suppress until a date, or accept into a new baseline."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib.drift import approval, snapshot, state
+from chalicelib.drift.diff import Change, Operation, diff, merge
+from chalicelib.drift.finding import BASELINE, identify
+from chalicelib.drift.scan import verified
+from chalicelib.drift.snapshot import COVERAGE
+from chalicelib.kernel import canon
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import DigestMismatch, NotAllowed, NotFound, UsageError
+from chalicelib.kernel.record import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chalicelib.drift.desk import Desk, Target
+    from chalicelib.kernel.record import Actor
+
+MAX_SUPPRESSION_DAYS = 366
+MIN_REASON_CHARACTERS = 3
+MAX_REASON_CHARACTERS = 2_000
+
+
+def suppress(
+    desk: Desk, target: Target, ids: Iterable[str], *, until: date, reason: str, actor: Actor
+) -> str:
+    """Record that findings do not count until the end of a day (UTC); returns that moment.
+
+    Raises: NotFound, NotAllowed (an unknown cannot be suppressed), UsageError.
+    """
+    now = desk.clock.now()
+    end = datetime.combine(until, time(), UTC) + timedelta(days=1)
+    if not now < end <= now + timedelta(days=MAX_SUPPRESSION_DAYS + 1):
+        raise UsageError(
+            f"--until {until} is not within the next {MAX_SUPPRESSION_DAYS} days",
+            next_step="suppress until a date by which it will be mended, or accept it",
+        )
+    wanted = _wanted(desk, target, ids)
+    text = _reason(reason)
+    at = timestamp(now)
+    desk.journal.append(
+        [
+            Draft(
+                state.SUPPRESSED,
+                target.stream,
+                at,
+                actor,
+                {"id": one, "until": timestamp(end), "reason": text},
+            )
+            for one in wanted
+        ]
+    )
+    desk.states.settle(target.stream)
+    return timestamp(end)
+
+
+def accept(
+    desk: Desk, target: Target, ids: Iterable[str], *, reason: str, actor: Actor
+) -> state.State:
+    """Propose a baseline that takes over these findings' changes, and no others.
+
+    The findings are accepted once people have signed it. Raises: NotFound, NotAllowed, UsageError;
+    NoBaseline, VerificationFailed, where there is no good baseline to start from.
+    """
+    text = _reason(reason)
+    wanted = set(_wanted(desk, target, ids))
+    with desk.locks.hold(target.lock):
+        now = desk.states.get(target.stream)
+        held = verified(desk, target, now)
+        if now.last_scan is None or not now.last_scan.snapshot:
+            raise NotFound(
+                f"the last scan of {target.stream} holds no snapshot",
+                next_step=f"holdfast scan {target.slug}",
+            )
+        taken = load(desk, now.last_scan.snapshot, now.last_scan.root)
+        changes = [
+            change
+            for change in diff(held.snapshot, taken)
+            if identify(target.stream, change) in wanted
+        ]
+        _check_all_found(target, wanted, changes)
+        return approval.propose(
+            desk,
+            target,
+            merge(held.snapshot, taken, changes),
+            read_at=now.last_read_at,
+            actor=actor,
+            comment=text,
+            accepts=sorted(wanted),
+        )
+
+
+def load(desk: Desk, digest: str, root: str) -> snapshot.Snapshot:
+    """A stored snapshot, verified against both digests. Raises: Missing, DigestMismatch."""
+    data = desk.objects.get(approval.snapshot_key(digest))
+    stored = snapshot.parse(data)
+    if canon.sha256(data) != digest or stored.root.hex() != root:
+        raise DigestMismatch(
+            f"the stored snapshot {digest} is not what its record says",
+            next_step="holdfast evidence fsck names every place that does not hold",
+        )
+    return stored
+
+
+def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> list[str]:
+    notes = desk.states.get(target.stream).findings
+    wanted = sorted(set(ids))
+    if not wanted:
+        raise UsageError("name at least one finding, e.g. F-0123456789ab")
+    for one in wanted:
+        if one not in notes:
+            raise NotFound(
+                f"{target.stream} has no finding {one} now",
+                next_step=f"holdfast drift ls {target.slug}",
+            )
+        if notes[one].kind in {COVERAGE, BASELINE}:
+            raise NotAllowed(
+                f"{one} says that nobody can tell; that can be mended, but not agreed away",
+                next_step=f"holdfast drift show {one}",
+            )
+    return wanted
+
+
+def _check_all_found(target: Target, wanted: set[str], changes: Sequence[Change]) -> None:
+    lost = wanted - {
+        identify(target.stream, change)
+        for change in changes
+        if change.operation is not Operation.UNREADABLE
+    }
+    if lost:
+        raise NotFound(
+            f"not in the last scan any more: {', '.join(sorted(lost))}",
+            next_step=f"holdfast scan {target.slug}",
+        )
+
+
+def _reason(text: str) -> str:
+    reason = text.strip()
+    if not MIN_REASON_CHARACTERS <= len(reason) <= MAX_REASON_CHARACTERS:
+        raise UsageError(
+            f"a reason has {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters, "
+            f"found {len(reason)}"
+        )
+    return reason

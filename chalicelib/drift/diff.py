@@ -1,0 +1,201 @@
+"""The diff: what is different between two snapshots, object by object and attribute by attribute.
+
+Generic over every kind of target. What either snapshot could not read is never called removed or
+added; it is the coverage that changed.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chalicelib.drift.snapshot import COVERAGE, Key, Object, Snapshot, Value, build, line
+from chalicelib.kernel import canon, merkle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SPEAKS_FOR_ITSELF = frozenset({"grant", "membership", "role_setting", "default_privilege"})
+"""Kinds that stay findings of their own when they arrive together with their parent: who may do what."""
+
+
+class Operation(enum.Enum):
+    """What happened to an object."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    ALTERED = "altered"
+    UNREADABLE = "unreadable"  # objects of this kind could not be read: nobody can tell
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One object added or removed, or one attribute of it altered.
+
+    For ``ALTERED``, ``attribute`` is named, ``before`` and ``after`` are its values (None: absent).
+    For the others ``attribute`` is empty, ``before`` and ``after`` are the whole attributes or None.
+    ``old`` and ``new`` are the whole object's attributes on either side, for rules that look there.
+    ``parts`` are the children that came or went with it (a table's columns), ``parts_root`` the
+    Merkle root over their lines, hexadecimal.
+    """
+
+    operation: Operation
+    kind: str
+    name: str
+    attribute: str
+    before: Value
+    after: Value
+    old: dict[str, Value] | None
+    new: dict[str, Value] | None
+    parts: tuple[Key, ...] = ()
+    parts_root: str = ""
+
+    @property
+    def key(self) -> Key:
+        """The object that changed."""
+        return (self.kind, self.name)
+
+
+def diff(before: Snapshot, after: Snapshot) -> list[Change]:
+    """Every change from ``before`` to ``after``, in the order of ``(kind, name, attribute)``.
+
+    Children that came or went together with their parent are ``parts`` of the parent's change.
+    """
+    hidden_before = _unreadable_kinds(before)
+    hidden_after = _unreadable_kinds(after)
+    added = {
+        key: item
+        for key, item in after.objects.items()
+        if key not in before.objects and item.kind != COVERAGE and item.kind not in hidden_before
+    }
+    removed = {
+        key: item
+        for key, item in before.objects.items()
+        if key not in after.objects and item.kind != COVERAGE and item.kind not in hidden_after
+    }
+    changes = [
+        *_arrivals(Operation.ADDED, added),
+        *_arrivals(Operation.REMOVED, removed),
+        *_alterations(before, after),
+        *_unreadable(before, after),
+    ]
+    return sorted(changes, key=lambda change: (change.kind, change.name, change.attribute))
+
+
+def _unreadable_kinds(snapshot: Snapshot) -> set[str]:
+    return {name for kind, name in snapshot.objects if kind == COVERAGE}
+
+
+def _arrivals(operation: Operation, items: dict[Key, Object]) -> Iterator[Change]:
+    """Objects added or removed; those whose parent came or went with them become its parts."""
+    parts: dict[Key, list[Object]] = {}
+    for item in items.values():
+        if _follows_parent(operation, item) and item.parent in items:
+            parts.setdefault(_eldest(operation, item, items), []).append(item)
+    folded = {child.key for children in parts.values() for child in children}
+    for key, item in items.items():
+        if key in folded:
+            continue
+        attributes = dict(item.attributes)
+        children = parts.get(key, [])
+        yield Change(
+            operation=operation,
+            kind=item.kind,
+            name=item.name,
+            attribute="",
+            before=None if operation is Operation.ADDED else attributes,
+            after=attributes if operation is Operation.ADDED else None,
+            old=None if operation is Operation.ADDED else attributes,
+            new=attributes if operation is Operation.ADDED else None,
+            parts=tuple(child.key for child in children),
+            parts_root=merkle.root(map(line, children)).hex() if children else "",
+        )
+
+
+def _follows_parent(operation: Operation, item: Object) -> bool:
+    if operation is Operation.REMOVED:
+        return True
+    return item.kind not in SPEAKS_FOR_ITSELF or item.attributes.get("built_in") is True
+
+
+def _eldest(operation: Operation, item: Object, items: dict[Key, Object]) -> Key:
+    """The topmost ancestor that came or went too; a cycle of parents ends where it began."""
+    seen = {item.key}
+    while (
+        _follows_parent(operation, item)
+        and (parent := item.parent) is not None
+        and parent in items
+        and parent not in seen
+    ):
+        seen.add(parent)
+        item = items[parent]
+    return item.key
+
+
+def _alterations(before: Snapshot, after: Snapshot) -> Iterator[Change]:
+    for key, new in after.objects.items():
+        old = before.objects.get(key)
+        if old is None or new.kind == COVERAGE or before.lines[key] == after.lines[key]:
+            continue
+        for attribute in sorted(old.attributes.keys() | new.attributes.keys()):
+            was, now = old.attributes.get(attribute), new.attributes.get(attribute)
+            if canon.encode(was) != canon.encode(now):
+                yield Change(
+                    operation=Operation.ALTERED,
+                    kind=new.kind,
+                    name=new.name,
+                    attribute=attribute,
+                    before=was,
+                    after=now,
+                    old=dict(old.attributes),
+                    new=dict(new.attributes),
+                )
+
+
+def _unreadable(before: Snapshot, after: Snapshot) -> Iterator[Change]:
+    """What nobody can tell: kinds that the scan, or the baseline, could not read in full."""
+    for kind in sorted(_unreadable_kinds(before) | _unreadable_kinds(after)):
+        now = after.objects.get((COVERAGE, kind))
+        attributes: dict[str, Value] = (
+            dict(now.attributes)
+            if now is not None
+            else {"reason": "the baseline was taken without it", "needs": "a new baseline"}
+        )
+        yield unreadable(kind, attributes)
+
+
+def unreadable(name: str, attributes: dict[str, Value]) -> Change:
+    """The change that says that nobody can tell about ``name``; ``attributes`` hold reason and needs."""
+    return Change(
+        operation=Operation.UNREADABLE,
+        kind=COVERAGE,
+        name=name,
+        attribute="",
+        before=None,
+        after=attributes,
+        old=None,
+        new=attributes,
+    )
+
+
+def merge(before: Snapshot, after: Snapshot, accepted: Iterable[Change]) -> Snapshot:
+    """``before`` with the accepted changes taken over from ``after``, and nothing else."""
+    objects = dict(before.objects)
+    for change in accepted:
+        match change.operation:
+            case Operation.ADDED:
+                for key in (change.key, *change.parts):
+                    objects[key] = after.objects[key]
+            case Operation.REMOVED:
+                for key in (change.key, *change.parts):
+                    objects.pop(key, None)
+            case Operation.ALTERED:
+                item = objects[change.key]
+                attributes = {**item.attributes, change.attribute: change.after}
+                objects[change.key] = item._replace(
+                    attributes={k: v for k, v in attributes.items() if v is not None}
+                )
+            case Operation.UNREADABLE:
+                continue
+    return build(objects.values())

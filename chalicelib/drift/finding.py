@@ -1,0 +1,156 @@
+"""The finding: a change with severity, direction, attribution and disposition."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chalicelib.drift.diff import Change, Operation
+from chalicelib.drift.judge import Direction, Judgement, Severity
+from chalicelib.drift.snapshot import Value
+from chalicelib.kernel import canon
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from chalicelib.drift.snapshot import Key
+
+ID_DIGITS = 12  # 48 bits: two of a target's 100,000 findings meet with a chance of 2 in 100,000
+BASELINE = "baseline"
+"""The kind of the finding that says that a baseline failed verification."""
+
+
+class Disposition(enum.Enum):
+    """What people decided about a finding."""
+
+    OPEN = "open"
+    EXPECTED = "expected"  # an approved ticket explains it
+    SUPPRESSED = "suppressed"  # until a date, for a reason
+    ACCEPTED = "accepted"  # into a baseline
+
+
+class When(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a change came about, as exactly as anybody can know.
+
+    ``not_before`` and ``not_after``: the window between the last look without it and the first with
+    it. ``committed``: the commit time of the catalogue row that carries it, and ``source`` says which.
+    All as in kernel.clock.
+    """
+
+    not_after: str
+    not_before: str = ""
+    committed: str = ""
+    source: str = ""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One change of one target, judged. Also the body of a ``finding.opened`` record."""
+
+    id: str
+    target: str
+    operation: Operation
+    kind: str
+    name: str
+    attribute: str
+    before: Value
+    after: Value
+    parts: list[list[str]]
+    severity: Severity
+    direction: Direction
+    rule: str
+    title: str
+    controls: dict[str, list[str]]
+    when: When
+
+    @property
+    def certain(self) -> bool:
+        """Whether it says what is, and not that nobody can tell or that a baseline is not valid."""
+        return self.operation is not Operation.UNREADABLE and self.kind != BASELINE
+
+
+def identify(target: str, change: Change) -> str:
+    """The finding's name: equal for the same change of the same target, whenever it is seen.
+
+    What cannot be read is the same finding however the server words it.
+    """
+    if change.operation is Operation.UNREADABLE:
+        content = [target, change.operation.value, change.name, change.after.get("error", "")]
+        return "F-" + canon.sha256(canon.encode(content))[:ID_DIGITS]
+    content = [
+        target,
+        change.operation.value,
+        change.kind,
+        change.name,
+        change.attribute,
+        change.before,
+        change.after,
+        change.parts_root,
+    ]
+    return "F-" + canon.sha256(canon.encode(content))[:ID_DIGITS]
+
+
+def find(target: str, change: Change, judgement: Judgement, when: When) -> Finding:
+    """The finding of a judged change."""
+    return Finding(
+        id=identify(target, change),
+        target=target,
+        operation=change.operation,
+        kind=change.kind,
+        name=change.name,
+        attribute=change.attribute,
+        before=change.before,
+        after=change.after,
+        parts=[list(key) for key in change.parts],
+        severity=judgement.severity,
+        direction=judgement.direction,
+        rule=judgement.rule,
+        title=judgement.title,
+        controls=judgement.controls,
+        when=when,
+    )
+
+
+def date(
+    change: Change,
+    window: tuple[str, str, str],
+    committed: Mapping[Key, str],
+    dropped: Mapping[Key, Sequence[str]],
+) -> When:
+    """When the change was committed, where the target's own commit timestamps tell.
+
+    1. Added or altered: the commit of the object's own row.
+    2. A removed grant: the commit of the row of the object that it was on.
+    3. A removed part that leaves a trace (a column): the one drop inside the window.
+    ``window``: when the baseline's snapshot was read, when the target was last read before now, and
+    when it was read now. A commit before the baseline belongs to another change and is left out.
+    """
+    signed_for, not_before, not_after = window
+    candidates: list[str] = []
+    source = ""
+    if change.operation in {Operation.ADDED, Operation.ALTERED} and change.key in committed:
+        candidates, source = [committed[change.key]], "last commit of its catalogue row"
+    elif change.operation is Operation.REMOVED and (parent := _parent(change)) is not None:
+        if change.kind == "grant" and parent in committed:
+            candidates, source = [committed[parent]], "last commit of the object's catalogue row"
+        elif change.kind == "column":
+            candidates, source = list(dropped.get(parent, ())), "commit of the column's removal"
+    inside = sorted({moment for moment in candidates if signed_for < moment <= not_after})
+    if len(inside) == 1:
+        return When(not_before=not_before, not_after=not_after, committed=inside[0], source=source)
+    return When(not_before=not_before, not_after=not_after)
+
+
+def _parent(change: Change) -> Key | None:
+    of = (change.old or {}).get("of")
+    if not isinstance(of, str):
+        return None
+    kind, _, name = of.partition(" ")
+    return (kind, name)
+
+
+def encode(finding: Finding) -> dict[str, Any]:
+    """The finding as JSON values: the body of its record, and what ``--json`` prints."""
+    value: dict[str, Any] = msgspec.to_builtins(finding)
+    return value

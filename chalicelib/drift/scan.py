@@ -1,0 +1,305 @@
+"""The scan: read, verify the baseline, diff, judge, record. What it could not read, it says.
+
+1. Hold the target: it is never scanned twice at once.
+2. Verify the baseline in force; a baseline that fails is a critical finding, and nothing is diffed.
+3. Read the target; a target that cannot be read is an ``unreadable`` finding.
+4. Store the snapshot, diff it with the baseline, judge and date every change.
+5. Record, in one append: findings that came, findings that went, and the scan itself, which is the
+   heartbeat: a scan without a record did not happen.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chalicelib.drift import approval, baseline, finding, state
+from chalicelib.drift.diff import Change, Operation, diff, unreadable
+from chalicelib.drift.finding import BASELINE, Disposition, Finding
+from chalicelib.drift.judge import judge
+from chalicelib.drift.snapshot import COVERAGE, Snapshot, build
+from chalicelib.kernel import canon
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import (
+    CouldNotTell,
+    HoldfastError,
+    NoBaseline,
+    StoreUnavailable,
+    VerificationFailed,
+)
+from chalicelib.kernel.record import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.drift.desk import Desk, Target
+    from chalicelib.drift.source import Reading, Source
+    from chalicelib.drift.state import State
+    from chalicelib.kernel.record import Actor, Entry
+
+Progress = "Callable[[str, int, int], None]"
+
+
+class Outcome(enum.Enum):
+    """What a scan says. Only ``CLEAN`` is clean."""
+
+    CLEAN = "clean"
+    DRIFT = "drift"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"  # the baseline in force failed verification
+
+    @property
+    def exit_code(self) -> int:
+        """0 clean, 1 findings or verification failed, 3 could not tell."""
+        return {Outcome.CLEAN: 0, Outcome.DRIFT: 1, Outcome.REFUSED: 1, Outcome.UNKNOWN: 3}[self]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What one scan found. ``failure`` is the error that stopped it, if one did.
+
+    ``findings`` pairs every finding with its disposition now. ``index`` is the scan record's place
+    in the log.
+    """
+
+    target: str
+    outcome: Outcome
+    findings: list[tuple[Finding, Disposition]]
+    closed: list[str]
+    objects: int
+    root: str
+    baseline: str
+    at: str
+    index: int
+    failure: HoldfastError | None = None
+
+
+def scan(
+    desk: Desk, target: Target, source: Source, *, actor: Actor, progress: Callable[..., None]
+) -> Result:
+    """Scan one target now. Raises: Busy; StoreUnavailable, Fork: then nothing was recorded."""
+    with desk.locks.hold(target.lock):  # 1
+        return _Scan(desk, target, actor).run(source, progress)
+
+
+def look(source: Source, progress: Callable[..., None]) -> tuple[Snapshot, Reading]:
+    """A target's snapshot now, recorded nowhere. Raises: CouldNotTell, as the source does."""
+    reading = source.read(progress)
+    return build(reading.objects), reading
+
+
+def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
+    """The target's baseline in force. Raises: NoBaseline; VerificationFailed, and which step."""
+    signed = now.baseline
+    if signed is None:
+        raise NoBaseline(
+            f"{target.stream} has no baseline yet",
+            next_step=f"holdfast baseline propose {target.slug}",
+        )
+
+    def entry_at(index: int) -> Entry:
+        return next(iter(desk.journal.read(index, index + 1)))
+
+    return baseline.verify(
+        desk.objects.get(approval.envelope_key(signed.envelope)),
+        target=target.stream,
+        signed=signed,
+        required=target.approvals,
+        trusted=desk.trusted,
+        load=lambda digest: desk.objects.get(approval.snapshot_key(digest)),
+        entry_at=entry_at,
+    )
+
+
+class _Scan:
+    """One run, from the state before to the records after."""
+
+    def __init__(self, desk: Desk, target: Target, actor: Actor) -> None:
+        self.desk = desk
+        self.target = target
+        self.actor = actor
+        self.started = desk.clock.now()
+        self.state = approval.finish(desk, target, actor)
+        self.failure: HoldfastError | None = None
+
+    def run(self, source: Source, progress: Callable[..., None]) -> Result:
+        changes: list[Change] = []
+        held: baseline.Baseline | None = None
+        try:
+            held = verified(self.desk, self.target, self.state)  # 2
+        except StoreUnavailable:
+            raise
+        except (VerificationFailed, NoBaseline) as error:
+            self.failure = error
+            if isinstance(error, VerificationFailed):
+                changes.append(_refused(error))
+        taken: Snapshot | None = None
+        reading: Reading | None = None
+        try:
+            taken, reading = look(source, progress)  # 3
+        except CouldNotTell as error:
+            self.failure = self.failure or error
+            changes.append(
+                unreadable(
+                    "target",
+                    {"reason": error.message, "needs": error.next_step, "error": error.code},
+                )
+            )
+        if taken is not None:
+            held = self._keep(taken, held, changes)  # 4
+            changes += _coverage(taken) if held is None else diff(held.snapshot, taken)
+        return self._record(changes, held, taken, reading)  # 5
+
+    def _keep(
+        self, taken: Snapshot, held: baseline.Baseline | None, changes: list[Change]
+    ) -> baseline.Baseline | None:
+        """Store the snapshot. Other bytes under its digest: the store was tampered with."""
+        data = taken.data
+        try:
+            self.desk.objects.put(approval.snapshot_key(canon.sha256(data)), data)
+        except VerificationFailed as error:
+            self.failure = self.failure or error
+            if not any(change.kind == BASELINE for change in changes):
+                changes.append(_refused(error))
+            return None
+        return held
+
+    def _judge(
+        self, changes: list[Change], held: baseline.Baseline | None, reading: Reading | None
+    ) -> list[Finding]:
+        read_at = reading.read_at if reading else timestamp(self.started)
+        signed_for = held.predicate.read_at if held else ""
+        window = (max(self.state.last_read_at, signed_for), read_at)
+        return [
+            finding.find(
+                self.target.stream,
+                change,
+                judge(change, self.desk.rules),
+                finding.date(
+                    change,
+                    (signed_for, window[0], window[1]),
+                    reading.committed if reading else {},
+                    reading.dropped if reading else {},
+                ),
+            )
+            for change in changes
+        ]
+
+    def _record(
+        self,
+        changes: list[Change],
+        held: baseline.Baseline | None,
+        taken: Snapshot | None,
+        reading: Reading | None,
+    ) -> Result:
+        found = self._judge(changes, held, reading)
+        at = timestamp(self.desk.clock.now())
+        known = self.state.findings
+        gone = self._gone({one.id for one in found}, compared=bool(held and taken))
+        judged = [
+            (one, known[one.id].at(at) if one.id in known else Disposition.OPEN) for one in found
+        ]
+        outcome = _outcome(judged, held, taken)
+        drafts = [
+            self._draft(state.OPENED, at, finding.encode(one))
+            for one in found
+            if one.id not in known
+        ]
+        drafts += [self._draft(state.CLOSED, at, {"id": one, "scan": at}) for one in gone]
+        drafts.append(
+            self._draft(state.SCAN, at, self._body(outcome, judged, gone, held, taken, reading))
+        )
+        index = self.desk.journal.append(drafts)[-1].index
+        self.desk.states.settle(self.target.stream)
+        return Result(
+            target=self.target.stream,
+            outcome=outcome,
+            findings=judged,
+            closed=gone,
+            objects=len(taken.objects) if taken else 0,
+            root=taken.root.hex() if taken else "",
+            baseline=held.predicate.proposal if held else "",
+            at=at,
+            index=index,
+            failure=self.failure,
+        )
+
+    def _gone(self, present: set[str], *, compared: bool) -> list[str]:
+        """Findings that this scan proved gone. Without a comparison, drift stays what it was."""
+        return sorted(
+            key
+            for key, note in self.state.findings.items()
+            if key not in present and (compared or note.kind in {COVERAGE, BASELINE})
+        )
+
+    def _draft(self, kind: str, at: str, body: dict[str, Any]) -> Draft:
+        return Draft(kind, self.target.stream, at, self.actor, body)
+
+    def _body(
+        self,
+        outcome: Outcome,
+        judged: list[tuple[Finding, Disposition]],
+        gone: list[str],
+        held: baseline.Baseline | None,
+        taken: Snapshot | None,
+        reading: Reading | None,
+    ) -> dict[str, Any]:
+        """The heartbeat: what was asked, of whom, as whom, what came back, and what it means."""
+        body: dict[str, Any] = {
+            "outcome": outcome.value,
+            "started_at": timestamp(self.started),
+            "rules_sha256": self.desk.rules.sha256,
+            "findings": [[one.id, disposition.value] for one, disposition in judged],
+            "closed": gone,
+            "baseline": held.predicate.proposal if held else None,
+            "snapshot": None,
+        }
+        if self.failure is not None:
+            body["failure"] = {"code": self.failure.code, "message": self.failure.message}
+        if taken is not None and reading is not None:
+            body["snapshot"] = {
+                "sha256": canon.sha256(taken.data),
+                "root": taken.root.hex(),
+                "objects": len(taken.objects),
+                "read_at": reading.read_at,
+            }
+            body["system"] = reading.system
+            body["queries"] = [msgspec.to_builtins(query) for query in reading.queries]
+        return body
+
+
+def _coverage(taken: Snapshot) -> list[Change]:
+    """What could not be read, where there is no baseline to compare with."""
+    empty = build([])
+    return [change for change in diff(empty, taken) if change.operation is Operation.UNREADABLE]
+
+
+def _refused(error: VerificationFailed) -> Change:
+    attributes = {"error": error.code, "reason": error.message}
+    return Change(
+        operation=Operation.ALTERED,
+        kind=BASELINE,
+        name=error.code,
+        attribute="verified",
+        before=True,
+        after=False,
+        old=None,
+        new=attributes,
+    )
+
+
+def _outcome(
+    judged: list[tuple[Finding, Disposition]],
+    held: baseline.Baseline | None,
+    taken: Snapshot | None,
+) -> Outcome:
+    """Findings outweigh what is unknown; and nothing but a full, clean comparison is clean."""
+    if any(one.kind == BASELINE for one, _ in judged):
+        return Outcome.REFUSED
+    if any(one.certain and disposition is Disposition.OPEN for one, disposition in judged):
+        return Outcome.DRIFT
+    unknown = any(one.operation is Operation.UNREADABLE for one, _ in judged)
+    if unknown or held is None or taken is None:
+        return Outcome.UNKNOWN
+    return Outcome.CLEAN

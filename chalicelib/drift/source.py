@@ -1,0 +1,50 @@
+"""What a target's reader gives: the port that ``postgres`` implements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from chalicelib.drift.snapshot import Key, Object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Query(msgspec.Struct, frozen=True):
+    """One question that was asked: its name, the SHA-256 of its exact text, and rows in = rows out."""
+
+    name: str
+    sha256: str
+    rows: int
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One consistent look at a target.
+
+    ``objects``: in any order, with ``coverage`` objects for what could not be read.
+    ``system``: where and as whom it was read (host, port, database, user, server version, …), no secret.
+    ``queries``: in the order in which they ran. ``read_at``: the server's time of the snapshot.
+    ``committed``: when the catalogue row behind an object was last committed (RFC 3339, see
+    kernel.clock), where the server keeps commit timestamps. ``dropped``: for an object, when
+    parts of it were dropped (columns of a table), likewise.
+    """
+
+    objects: list[Object]
+    system: dict[str, Any]
+    queries: list[Query]
+    read_at: str
+    committed: dict[Key, str]
+    dropped: dict[Key, list[str]]
+
+
+class Source(Protocol):
+    """A target that can be read."""
+
+    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
+        """Look once; ``progress(kind, done, total)`` is called as it goes.
+
+        Raises: Unreachable, AuthenticationFailed, NotPermitted, ConnectionLost, Unsupported.
+        """
+        ...

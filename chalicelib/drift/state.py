@@ -1,0 +1,284 @@
+"""A target's state: what its records add up to. Pure: a fold over the evidence log.
+
+The log is the truth; a stored state is a cache of it, sealed so that nobody else can write one, and
+is thrown away when the seal does not hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chalicelib.drift.finding import Disposition
+from chalicelib.kernel import canon, merkle, names
+from chalicelib.kernel.errors import Malformed
+from chalicelib.kernel.record import Actor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.kernel.record import Entry, Journal
+    from chalicelib.kernel.store import Derived
+
+SCAN = "scan"
+PROPOSED = "baseline.proposed"
+APPROVED = "baseline.approved"
+SIGNED = "baseline.signed"
+OPENED = "finding.opened"
+CLOSED = "finding.closed"
+SUPPRESSED = "finding.suppressed"
+
+_FORMAT = 1  # of the cache; another number is another format and is folded anew
+
+
+class Note(msgspec.Struct):
+    """A finding that is still there: where its record is, and what was decided about it."""
+
+    index: int
+    operation: str
+    kind: str
+    name: str
+    attribute: str
+    severity: str
+    direction: str
+    title: str
+    opened_at: str
+    committed: str = ""
+    disposition: Disposition = Disposition.OPEN
+    suppressed_until: str = ""
+    reason: str = ""
+    by: str = ""
+
+    def at(self, now: str) -> Disposition:
+        """The disposition at a moment: a suppression ends by itself."""
+        if self.disposition is Disposition.SUPPRESSED and self.suppressed_until <= now:
+            return Disposition.OPEN
+        return self.disposition
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """One person's agreement, and where its record is: ``leaf`` is that leaf's hash, hexadecimal."""
+
+    by: Actor
+    at: str
+    index: int
+    leaf: str
+
+
+class Proposal(msgspec.Struct):
+    """A snapshot that somebody wants signed; ``accepts`` names the findings it would settle."""
+
+    id: str
+    by: Actor
+    at: str
+    index: int
+    leaf: str
+    sha256: str
+    root: str
+    objects: int
+    read_at: str
+    comment: str
+    accepts: list[str]
+    approvals: list[Approval]
+
+    def people(self) -> set[str]:
+        """Who agreed: each person once, and never the proposer."""
+        return {names.person(one.by.name) for one in self.approvals} - {names.person(self.by.name)}
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """The baseline in force: its envelope's digest and where its record is."""
+
+    proposal: str
+    envelope: str
+    root: str
+    at: str
+    index: int
+    read_at: str
+
+
+class Scanned(msgspec.Struct, frozen=True):
+    """The last scan, in short."""
+
+    at: str
+    outcome: str
+    index: int
+    snapshot: str = ""
+    root: str = ""
+
+
+class State(msgspec.Struct):
+    """What the records of one target, up to log size ``upto``, add up to."""
+
+    target: str
+    upto: int = 0
+    last_scan: Scanned | None = None
+    last_read_at: str = ""
+    baseline: Signed | None = None
+    proposal: Proposal | None = None
+    findings: dict[str, Note] = {}
+    scans: int = 0
+
+
+def fold(state: State, entry: Entry) -> None:
+    """Take one record of the target into its state."""
+    record, body = entry.record, entry.body
+    match record.kind:
+        case "scan":
+            _scanned(state, entry)
+        case "baseline.proposed":
+            state.proposal = _proposal(entry)
+        case "baseline.approved":
+            if state.proposal is not None and state.proposal.id == body["proposal"]:
+                state.proposal.approvals.append(
+                    Approval(
+                        record.actor, record.at, entry.index, merkle.leaf_hash(entry.leaf).hex()
+                    )
+                )
+        case "baseline.signed":
+            state.baseline = Signed(
+                proposal=body["proposal"],
+                envelope=body["envelope"],
+                root=body["root"],
+                at=record.at,
+                index=entry.index,
+                read_at=body["read_at"],
+            )
+            if state.proposal is not None and state.proposal.id == body["proposal"]:
+                for finding in state.proposal.accepts:
+                    if finding in state.findings:
+                        state.findings[finding].disposition = Disposition.ACCEPTED
+                state.proposal = None
+        case "finding.opened":
+            state.findings[body["id"]] = _note(entry)
+        case "finding.closed":
+            state.findings.pop(body["id"], None)
+        case "finding.suppressed":
+            note = state.findings.get(body["id"])
+            if note is not None:
+                note.disposition = Disposition.SUPPRESSED
+                note.suppressed_until = body["until"]
+                note.reason = body["reason"]
+                note.by = record.actor.name
+        case _:
+            pass  # records of other kinds do not change a target's drift state
+
+
+def _scanned(state: State, entry: Entry) -> None:
+    body = entry.body
+    snapshot: dict[str, Any] = body.get("snapshot") or {}
+    state.scans += 1
+    state.last_scan = Scanned(
+        at=entry.record.at,
+        outcome=body["outcome"],
+        index=entry.index,
+        snapshot=snapshot.get("sha256", ""),
+        root=snapshot.get("root", ""),
+    )
+    if snapshot:
+        state.last_read_at = snapshot["read_at"]
+
+
+def _proposal(entry: Entry) -> Proposal:
+    body = entry.body
+    return Proposal(
+        id=body["proposal"],
+        by=entry.record.actor,
+        at=entry.record.at,
+        index=entry.index,
+        leaf=merkle.leaf_hash(entry.leaf).hex(),
+        sha256=body["snapshot"]["sha256"],
+        root=body["snapshot"]["root"],
+        objects=body["snapshot"]["objects"],
+        read_at=body["snapshot"]["read_at"],
+        comment=body["comment"],
+        accepts=list(body["accepts"]),
+        approvals=[],
+    )
+
+
+def _note(entry: Entry) -> Note:
+    body = entry.body
+    return Note(
+        index=entry.index,
+        operation=body["operation"],
+        kind=body["kind"],
+        name=body["name"],
+        attribute=body["attribute"],
+        severity=body["severity"],
+        direction=body["direction"],
+        title=body["title"],
+        opened_at=entry.record.at,
+        committed=body["when"].get("committed", ""),
+    )
+
+
+class States:
+    """Targets' states, folded from the journal, with a sealed cache beside it."""
+
+    def __init__(self, journal: Journal, cache: Derived, secret: bytes) -> None:
+        self._journal = journal
+        self._cache = cache
+        self._key = hmac.digest(secret, b"holdfast state cache v1", hashlib.sha256)
+
+    def get(self, target: str) -> State:
+        """The state as of the last record under a signed checkpoint."""
+        size = self._journal.size()
+        state = self._cached(target, size) or State(target)
+        for entry in self._journal.read(state.upto, size):
+            if entry.record.stream == target:
+                fold(state, entry)
+        state.upto = size
+        return state
+
+    def settle(self, target: str) -> State:
+        """The state, kept for the next reader. Called by whoever has just appended to the target."""
+        state = self.get(target)
+        payload = canon.encode(msgspec.to_builtins(state))
+        seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()
+        self._cache.put(self._name(target), b"%d %b\n%b" % (_FORMAT, seal, payload))
+        return state
+
+    def check(self, states: dict[str, State]) -> Iterator[tuple[str, str]]:
+        """``(key, what is wrong)`` for each cached state that is not what the log adds up to.
+
+        ``states``: folded from the first record on. A cache that is behind is not wrong.
+        """
+        for key in self._cache.list("state/"):
+            data = self._cache.get(key) or b""
+            state = self._unseal(data)
+            if state is None:
+                yield key, "not sealed by this installation's key"
+            elif (truth := states.get(state.target)) is None or self._name(state.target) != key:
+                yield key, "the state of a target without records"
+            elif state.upto >= truth.upto and _apart(state, truth):
+                yield key, "not what the target's records add up to"
+
+    @staticmethod
+    def _name(target: str) -> str:
+        return f"state/{target.replace(':', '/')}"
+
+    def _cached(self, target: str, size: int) -> State | None:
+        data = self._cache.get(self._name(target))
+        state = None if data is None else self._unseal(data)
+        if state is None or state.target != target or state.upto > size:
+            return None
+        return state
+
+    def _unseal(self, data: bytes) -> State | None:
+        head, _, payload = data.partition(b"\n")
+        seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()
+        if not hmac.compare_digest(head, b"%d %b" % (_FORMAT, seal)):
+            return None
+        try:
+            return msgspec.convert(canon.parse(payload), State)
+        except (msgspec.ValidationError, Malformed):
+            return None  # an older program's shape under our own seal: folded anew
+
+
+def _apart(cached: State, truth: State) -> bool:
+    """Whether they differ in more than how far the log had grown by records of other targets."""
+    return msgspec.structs.replace(cached, upto=0) != msgspec.structs.replace(truth, upto=0)

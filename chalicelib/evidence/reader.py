@@ -1,0 +1,320 @@
+"""Reader: the log as it can be believed without the private key.
+
+What is checked when:
+
+- ``head`` and ``size``: the signature of the newest checkpoint, and that the state agrees with it.
+- ``read``: every batch that is touched. Its leaves are rehashed onto the right edge of the tree
+  before it and must give the root of the signed checkpoint at its end; that edge comes from tiles
+  and must give the root of the signed checkpoint at its start (without tiles, or where they lie,
+  all earlier batches are folded instead). Then each record is decoded strictly, and its body,
+  where it is kept apart, must have the recorded size and digest.
+- ``prove_inclusion``, ``prove_consistency``: the nodes come from tiles; a proof is returned only
+  after it led to the root of the newest signed checkpoint.
+
+That all checkpoints lie on one line, and that streams have no gaps, is ``evidence.fsck``'s to say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.evidence import bundle, layout, merkle, note, state
+from chalicelib.evidence.tiles import Nodes
+from chalicelib.kernel import canon, record
+from chalicelib.kernel.errors import (
+    DigestMismatch,
+    Fork,
+    Malformed,
+    Missing,
+    NotFound,
+    VerificationFailed,
+)
+from chalicelib.kernel.merkle import Frontier, leaf_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.evidence.note import SignedCheckpoint, Verifier
+    from chalicelib.evidence.state import State
+    from chalicelib.kernel.record import BodyRef, Entry
+    from chalicelib.kernel.store import Derived, Documents, WriteOnce
+
+MAX_BODY_BYTES = 64 * 2**20  # of one body kept apart from its leaf
+
+
+class Reader:
+    """A log in its stores, under the one key that is pinned; the key's name is the log's origin."""
+
+    def __init__(
+        self, *, writeonce: WriteOnce, derived: Derived, documents: Documents, verifier: Verifier
+    ) -> None:
+        self._writeonce = writeonce
+        self._derived = derived
+        self._documents = documents
+        self._verifier = verifier
+
+    @property
+    def verifier(self) -> Verifier:
+        """The pinned key."""
+        return self._verifier
+
+    def head(self) -> SignedCheckpoint | None:
+        """The newest signed checkpoint; None while the log is empty.
+
+        An append that is not finished does not count. Raises: Fork, where the state is behind a
+        checkpoint or contradicts one; Missing; BadSignature; Malformed.
+        """
+        _, current, _ = self._current()
+        if current is None:
+            return None
+        signed = self._find(current.size)
+        if signed is not None:
+            agree(current, signed)
+            return signed
+        if current.batch.start == 0:
+            return None
+        signed = self._signed(current.batch.start)
+        agree(current, signed)
+        return signed
+
+    def size(self) -> int:
+        """The number of records under a signed checkpoint."""
+        head = self.head()
+        return 0 if head is None else head.size
+
+    def checkpoint(self) -> bytes | None:
+        """The newest signed note; None while the log is empty."""
+        head = self.head()
+        return None if head is None else head.note
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """Records ``start`` ≤ index < ``stop``, verified as the module says, a batch at a time.
+
+        Raises: NotFound, for a range outside the log; VerificationFailed.
+        """
+        size = self.size()
+        stop = size if stop is None else stop
+        if not 0 <= start <= stop <= size:
+            raise NotFound(f"no records {start} up to {stop}: the log has {size}")
+        if start == stop:
+            return
+        at = self._floor(start)
+        edge = self._edge(at, size)
+        while at < stop:
+            leaves = self._batch(at, edge)
+            for index, leaf in enumerate(leaves, at):
+                if start <= index < stop:
+                    yield self.entry(index, leaf)
+            at += len(leaves)
+
+    def entry(self, index: int, leaf: bytes) -> Entry:
+        """The record of a leaf, with its body, kept apart or not. Raises: VerificationFailed."""
+        found = record.decode(leaf)
+        body = found.body if found.body_ref is None else self.body(found.body_ref)
+        return record.Entry(index, leaf, found, body or {})
+
+    def body(self, ref: BodyRef) -> dict[str, object]:
+        """A body that is kept apart. Raises: Missing; DigestMismatch; Malformed."""
+        data = self._writeonce.get(layout.body(ref.sha256))
+        observed = canon.sha256(data)
+        if observed != ref.sha256 or len(data) != ref.size_bytes:
+            raise DigestMismatch(
+                f"{layout.body(ref.sha256)} is not what was recorded: expected {ref.size_bytes} "
+                f"bytes, observed {len(data)} with SHA-256 {observed}"
+            )
+        value = canon.decode(data)
+        if not isinstance(value, dict):
+            raise Malformed(f"{layout.body(ref.sha256)} is not a JSON object")
+        return value
+
+    def prove_inclusion(self, index: int, size: int) -> list[bytes]:
+        """The path from leaf ``index`` to the root over the first ``size`` leaves.
+
+        Raises: NotFound, beyond the signed log; Missing, without tiles; DigestMismatch, where they
+        lie.
+        """
+        head, nodes = self._nodes(size)
+        if not 0 <= index < size:
+            raise NotFound(f"no record {index} among the first {size}")
+        proof = merkle.prove_inclusion(index, size, nodes)
+        root = self._checked_root(size, head, nodes)
+        merkle.verify_inclusion(nodes(0, index), index, size, proof, root)
+        return proof
+
+    def prove_consistency(self, old: int, new: int) -> list[bytes]:
+        """Hashes that show the first ``new`` leaves to extend the first ``old``.
+
+        Raises: as :meth:`prove_inclusion`.
+        """
+        head, nodes = self._nodes(new)
+        if not 0 <= old <= new:
+            raise NotFound(f"{new} records do not extend {old}")
+        proof = merkle.prove_consistency(old, new, nodes)
+        roots = (self._checked_root(size, head, nodes) for size in (old, new))
+        merkle.verify_consistency(old, new, proof, *roots)
+        return proof
+
+    def _nodes(self, size: int) -> tuple[SignedCheckpoint, Nodes]:
+        head = self.head()
+        if head is None or not 0 <= size <= head.size:
+            raise NotFound(f"no tree of {size} records: the log has {head.size if head else 0}")
+        return head, Nodes(head.size, self._derived.get)
+
+    def _checked_root(self, size: int, head: SignedCheckpoint, nodes: Nodes) -> bytes:
+        """The root over ``size`` leaves, shown to be one that the signed head extends."""
+        root = merkle.frontier(size, nodes).root()
+        proof = merkle.prove_consistency(size, head.size, nodes)
+        merkle.verify_consistency(size, head.size, proof, root, head.root)
+        return root
+
+    def _current(self) -> tuple[int, State | None, SignedCheckpoint | None]:
+        """The state's version and value, and the derived checkpoint, which it is not behind.
+
+        Raises: Fork, where something was signed or locked beyond the state.
+        """
+        while True:
+            latest = self._latest()  # before the state, which can only be newer
+            version, current = self._state()
+            size, ours = (0, b"") if current is None else (current.size, state.encode(current))
+            if latest is not None and latest.size > size:
+                raise _behind(size, ours, latest)
+            locked = self._batch_bytes(size)
+            if locked is None:
+                return version, current, latest
+            if self._state()[0] == version:
+                raise self._beyond(size, ours, locked)
+            # A writer won and locked its batch since the state was read: read it again.
+
+    def _beyond(self, size: int, ours: bytes, locked: bytes) -> Fork:
+        """A batch is locked where the state says that the log ends."""
+        signed = self._find(size + len(bundle.decode(locked)))
+        if signed is not None:
+            return _behind(size, ours, signed)
+        key = layout.batch(size)
+        return Fork(
+            f"the state ends at {size} leaves, but {key} is locked",
+            ours=ours,
+            theirs=canon.encode({"batch": key, "sha256": canon.sha256(locked)}),
+            next_step="stop all writers, keep both, and restore the state of that batch",
+        )
+
+    def _state(self) -> tuple[int, State | None]:
+        """The version and value of the guarded state."""
+        document = self._documents.get(layout.STATE)
+        if document is None:
+            return 0, None
+        value = state.decode(document.value)
+        if value.origin != self._verifier.name:
+            raise Malformed(
+                f"the state is another log's: expected {self._verifier.name!r}, "
+                f"observed {value.origin[:80]!r}"
+            )
+        return document.version, value
+
+    def _latest(self) -> SignedCheckpoint | None:
+        """The derived newest checkpoint; None where there is none that can be believed."""
+        data = self._derived.get(layout.LATEST)
+        if data is None:
+            return None
+        try:
+            return note.verify_checkpoint(data, self._verifier)
+        except VerificationFailed:
+            return None  # derived, so it will be made again; the locked ones are what counts
+
+    def _find(self, size: int) -> SignedCheckpoint | None:
+        """The locked checkpoint over ``size`` leaves, verified, or None where there is none."""
+        try:
+            data = self._writeonce.get(layout.checkpoint(size))
+        except Missing:
+            return None
+        signed = note.verify_checkpoint(data, self._verifier)
+        if signed.size != size:
+            raise Malformed(f"{layout.checkpoint(size)} is a checkpoint of {signed.size} leaves")
+        return signed
+
+    def _signed(self, size: int) -> SignedCheckpoint:
+        signed = self._find(size)
+        if signed is None:
+            raise Missing(
+                f"there is no {layout.checkpoint(size)}, which the log must have",
+                next_step="verify the whole log, and restore the write-once store from a copy",
+            )
+        return signed
+
+    def _batch(self, start: int, edge: Frontier) -> list[bytes]:
+        """The leaves of a batch, shown to lead from ``edge``, moved on, to their checkpoint."""
+        leaves = bundle.decode(self._writeonce.get(layout.batch(start)))
+        if not leaves:
+            raise Malformed(f"{layout.batch(start)} holds no leaf")
+        for leaf in leaves:
+            edge.append(leaf_hash(leaf))
+        signed = self._signed(edge.size)
+        if signed.root != edge.root():
+            raise DigestMismatch(
+                f"{layout.batch(start)} does not lead to the signed root of {edge.size} leaves: "
+                f"expected {signed.root.hex()}, observed {edge.root().hex()}",
+                next_step="verify the whole log; it names the first bad place",
+            )
+        return leaves
+
+    def _batch_bytes(self, start: int) -> bytes | None:
+        try:
+            return self._writeonce.get(layout.batch(start))
+        except Missing:
+            return None
+
+    def _floor(self, index: int) -> int:
+        """The start of the batch that holds leaf ``index``."""
+        digits = f"{index:0{layout.DIGITS}d}"
+        # Few keys share most digits with the one looked for: ask for those first.
+        for kept in range(layout.DIGITS, -1, -2):
+            best = None
+            for key in self._writeonce.list(layout.BATCHES + digits[:kept]):
+                start = layout.number(key, layout.BATCHES)
+                if start is not None and start <= index:
+                    best = start
+            if best is not None:
+                return best
+        raise Missing(f"no batch holds record {index}", next_step="verify the whole log")
+
+    def _edge(self, at: int, size: int) -> Frontier:
+        """The right edge over the first ``at`` leaves, which a signed checkpoint covers."""
+        if at == 0:
+            return Frontier()
+        signed = self._signed(at)
+        try:
+            edge = merkle.frontier(at, Nodes(size, self._derived.get))
+            if edge.root() == signed.root:
+                return edge
+        except Missing:
+            pass  # tiles can be made again; the batches themselves say the same, slower
+        edge = Frontier()
+        while edge.size < at:
+            self._batch(edge.size, edge)
+        return edge
+
+
+def agree(current: State, signed: SignedCheckpoint) -> None:
+    """Return if the state holds the root that was signed, at its size or before its last batch.
+
+    Raises: Fork.
+    """
+    edge = current.edge() if signed.size == current.size else current.base()
+    if edge.root() != signed.root:
+        raise Fork(
+            f"two roots for {signed.size} leaves: the state has {edge.root().hex()}, "
+            f"the signed checkpoint has {signed.root.hex()}",
+            ours=state.encode(current),
+            theirs=signed.note,
+            next_step="stop all writers and keep both; one of the two histories is not the log's",
+        )
+
+
+def _behind(size: int, ours: bytes, theirs: SignedCheckpoint) -> Fork:
+    """The state knows fewer leaves than were signed for: rolled back, or another log's."""
+    return Fork(
+        f"the state knows {size} leaves, but a checkpoint of {theirs.size} was signed",
+        ours=ours,
+        theirs=theirs.note,
+        next_step="stop all writers, keep both, and restore the state that the checkpoint proves",
+    )

@@ -1,0 +1,79 @@
+"""The Merkle tree hash that snapshots and the evidence log share. Proofs are in ``evidence.merkle``.
+
+Source: RFC 9162 §2.1.1 (identical to RFC 6962 §2.1 for these functions), SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()  # RFC 9162 §2.1.1: MTH({}) = HASH()
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Hash (32 bytes) of one leaf's data. Source: RFC 9162 §2.1.1, the 0x00 prefix."""
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash (32 bytes) of an interior node. Source: RFC 9162 §2.1.1, the 0x01 prefix."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Frontier:
+    """The right edge of a growing tree: the roots of its complete subtrees, largest first.
+
+    ``size`` leaves, at most 64 hashes of 32 bytes; appending and the root cost O(log n).
+    Raises: ValueError, where the number of hashes is not the number of one-bits in ``size``.
+    """
+
+    __slots__ = ("hashes", "size")
+
+    def __init__(self, size: int = 0, hashes: Iterable[bytes] = ()) -> None:
+        self.size = size
+        self.hashes = list(hashes)
+        if (
+            size < 0
+            or len(self.hashes) != size.bit_count()
+            or any(len(h) != 32 for h in self.hashes)
+        ):  # noqa: PLR2004 - SHA-256's length
+            raise ValueError(
+                f"a frontier of {size} leaves has {size.bit_count()} hashes of 32 bytes"
+            )
+
+    def append(self, leaf: bytes) -> None:
+        """Add the *hash* of the next leaf (32 bytes)."""
+        node, size = leaf, self.size
+        while size & 1:
+            node = node_hash(self.hashes.pop(), node)
+            size >>= 1
+        self.hashes.append(node)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Merkle tree hash (32 bytes) of all leaves so far."""
+        if not self.hashes:
+            return EMPTY_ROOT
+        node = self.hashes[-1]
+        for left in reversed(self.hashes[:-1]):
+            node = node_hash(left, node)
+        return node
+
+    def copy(self) -> Frontier:
+        """An independent frontier of the same tree."""
+        return Frontier(self.size, self.hashes)
+
+
+def root(leaves: Iterable[bytes]) -> bytes:
+    """Merkle tree hash (32 bytes) of leaf data, oldest first; one pass, O(log n) memory.
+
+    Empty input hashes the empty string. Source: RFC 9162 §2.1.1.
+    """
+    frontier = Frontier()
+    for leaf in leaves:
+        frontier.append(leaf_hash(leaf))
+    return frontier.root()

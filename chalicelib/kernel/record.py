@@ -1,0 +1,110 @@
+"""The record: one canonical JSON leaf of the evidence log, and the journal port that takes it.
+
+The four flows meet here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from chalicelib.kernel import canon
+from chalicelib.kernel.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+VERSION = 1
+MAX_LEAF_BYTES = 65_535  # C2SP tlog-tiles: entry bundles carry a uint16 length
+
+
+class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who did it, and how we know: ``via`` is ``os``, ``asserted``, ``schedule``, …"""
+
+    name: str
+    via: str
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A record before the log gave it a place in its stream. ``at`` as in kernel.clock."""
+
+    kind: str
+    stream: str
+    at: str
+    actor: Actor
+    body: dict[str, Any]
+
+
+class BodyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a body too large for a leaf is kept: ``body/sha256/<digest>`` in the write-once store."""
+
+    sha256: str
+    size_bytes: int
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One leaf. Exactly one of ``body`` and ``body_ref`` is there; ``seq`` counts a stream from 1."""
+
+    v: int
+    kind: str
+    stream: str
+    seq: int
+    at: str
+    actor: Actor
+    tool: str
+    body: dict[str, Any] | None = None
+    body_ref: BodyRef | None = None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A record at its place in the log, with its body wherever that was kept.
+
+    ``index`` counts the log from 0; ``leaf`` holds the stored bytes.
+    """
+
+    index: int
+    leaf: bytes
+    record: Record
+    body: dict[str, Any]
+
+
+class Journal(Protocol):
+    """The evidence log as the other flows see it."""
+
+    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+        """Put the drafts into the log, in this order and all of them.
+
+        When it returns they are durable and under a signed checkpoint. Raises: StoreUnavailable,
+        Fork, KeyUnusable: then the caller must not report anything as recorded.
+        """
+        ...
+
+    def size(self) -> int:
+        """The number of records under a signed checkpoint."""
+        ...
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """Records ``start`` ≤ index < ``stop``, verified against the log's hashes. Raises: VerificationFailed."""
+        ...
+
+
+def encode(record: Record) -> bytes:
+    """The leaf's canonical bytes. Raises: ValueError, for a body that JSON cannot hold exactly."""
+    return canon.encode(msgspec.to_builtins(record))
+
+
+def decode(leaf: bytes) -> Record:
+    """The record of a leaf. Raises: Malformed, on unknown versions, fields, or non-canonical bytes."""
+    value = canon.decode(leaf)
+    try:
+        record = msgspec.convert(value, Record)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"not a record: {error}") from None
+    if record.v != VERSION:
+        raise Malformed(f"a record of version {record.v}; this program reads version {VERSION}")
+    if (record.body is None) == (record.body_ref is None):
+        raise Malformed("a record has either a body or a reference to one")
+    if record.seq < 1:
+        raise Malformed(f"a record's seq starts at 1, found {record.seq}")
+    return record

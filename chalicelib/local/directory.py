@@ -1,0 +1,204 @@
+"""A directory that holds objects under keys, and is never left through a link or a ``..``.
+
+Every step below the root is taken with ``openat`` and O_NOFOLLOW, so that a link planted anywhere
+under it is refused rather than followed. What write-once and derived stores share; the difference,
+whether an object may be replaced, is theirs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from chalicelib.kernel.errors import Malformed, UsageError
+from chalicelib.local import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MAX_KEY_CHARACTERS = 512
+MAX_SEGMENT_CHARACTERS = 200  # below NAME_MAX (255) on every common file system
+MAX_OBJECT_BYTES = 128 * 2**20  # read in one piece; the largest kind of object is a body of 64 MiB
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_TEMPORARY = ".tmp"  # no key can name it: segments never start with a dot
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # the root may be reached by a link
+_DIRECTORY_MODE = 0o700
+
+
+def check_key(key: str) -> list[str]:
+    """The segments of a key. Raises: UsageError, for what could name no object."""
+    segments = key.split("/")
+    if len(key) > MAX_KEY_CHARACTERS or not all(
+        len(segment) <= MAX_SEGMENT_CHARACTERS and _SEGMENT.fullmatch(segment)
+        for segment in segments
+    ):
+        raise UsageError(
+            f"not a storage key: {key[:80]!r}; expected segments of letters, digits, '.', '_', '-'"
+        )
+    return segments
+
+
+class Directory:
+    """The files under ``root``, which is created with mode 0700 if it is not there.
+
+    ``sync`` makes one open file or directory durable; tests pass one that fails.
+    """
+
+    def __init__(self, root: Path, *, sync: Callable[[int], None] = os.fsync) -> None:
+        self.root = root
+        self._sync = sync
+        self._durable: set[str] = set()  # directories whose entry in their parent was synced
+
+    def read(self, key: str) -> bytes | None:
+        """The bytes, or None. Raises: StoreUnavailable; Malformed, where no regular file stands."""
+        *parents, name = check_key(key)
+        path = self.root / key
+        with faults.translated("cannot read", path):
+            try:
+                with self._opened(parents, key) as directory:
+                    file = os.open(
+                        name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory
+                    )
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    raise _no_object(key) from None
+                raise
+            with os.fdopen(file, "rb") as stream:
+                if not stat.S_ISREG(os.fstat(file).st_mode):
+                    raise _no_object(key)
+                data = stream.read(MAX_OBJECT_BYTES + 1)
+        if len(data) > MAX_OBJECT_BYTES:
+            raise Malformed(f"{key} is larger than {MAX_OBJECT_BYTES} bytes")
+        return data
+
+    @contextmanager
+    def written(self, key: str, data: bytes, mode: int) -> Iterator[tuple[int, str, int, str]]:
+        """A durable temporary file with these bytes, and the place that it is meant for.
+
+        Gives (directory, temporary name, directory, name) for ``link`` or ``rename``; makes the
+        name durable afterwards. Whatever is left under the temporary name goes.
+        """
+        *parents, name = check_key(key)
+        temporary = f"{os.getpid()}-{secrets.token_hex(8)}"
+        with (
+            faults.translated("cannot store", self.root / key),
+            self._opened([_TEMPORARY], key, create=True) as nursery,
+            self._opened(parents, key, create=True) as directory,
+        ):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            file = os.open(temporary, flags, 0o600, dir_fd=nursery)
+            try:
+                with os.fdopen(file, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fchmod(file, mode)
+                    self._sync(file)
+                yield nursery, temporary, directory, name
+                self._sync(directory)
+            finally:
+                _remove(temporary, nursery)
+
+    def remove(self, key: str) -> None:
+        """Remove the file, if it is there. Raises: StoreUnavailable."""
+        *parents, name = check_key(key)
+        with faults.translated("cannot remove", self.root / key):
+            try:
+                with self._opened(parents, key) as directory:
+                    _remove(name, directory)
+            except FileNotFoundError:
+                return
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Keys that start with ``prefix``, ascending; links too, so that they are found."""
+        yield from self._keys([], prefix)
+
+    def _keys(self, parents: list[str], prefix: str) -> Iterator[str]:
+        here = "".join(f"{segment}/" for segment in parents)
+        with faults.translated("cannot list", self.root / here):
+            try:
+                with self._opened(parents, here) as directory, os.scandir(directory) as found:
+                    # "a.p/" sorts before "a/": the slash is part of the text that is compared.
+                    names = sorted(
+                        entry.name + "/" * entry.is_dir(follow_symlinks=False) for entry in found
+                    )
+            except FileNotFoundError:
+                return
+        for name in names:
+            key = here + name
+            if name.startswith("."):
+                continue
+            if not name.endswith("/"):
+                if key.startswith(prefix):
+                    yield key
+            elif key.startswith(prefix) or prefix.startswith(key):
+                yield from self._keys([*parents, name[:-1]], prefix)
+
+    @contextmanager
+    def _opened(self, parents: list[str], key: str, *, create: bool = False) -> Iterator[int]:
+        """The directory that holds a key, open. Raises: FileNotFoundError; OSError; Malformed."""
+        if create and "" not in self._durable:
+            self.root.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+            _synced(self.root.parent, self._sync)
+            self._durable.add("")
+        directory = os.open(self.root, _OPEN_ROOT)
+        try:
+            for depth, segment in enumerate(parents):
+                if create:
+                    self._make("/".join(parents[: depth + 1]), segment, directory)
+                below = _open_below(segment, directory, key)
+                os.close(directory)
+                directory = below
+            yield directory
+        finally:
+            os.close(directory)
+
+    def _make(self, path: str, segment: str, parent: int) -> None:
+        """Create one directory durably; again durably if another process created it just now."""
+        if path in self._durable:
+            return
+        with suppress(FileExistsError):
+            os.mkdir(segment, _DIRECTORY_MODE, dir_fd=parent)
+        self._sync(parent)
+        self._durable.add(path)
+
+
+def _synced(path: Path, sync: Callable[[int], None]) -> None:
+    directory = os.open(path, _OPEN_ROOT)
+    try:
+        sync(directory)
+    finally:
+        os.close(directory)
+
+
+def _open_below(segment: str, parent: int, key: str) -> int:
+    try:
+        return os.open(segment, _OPEN_DIRECTORY, dir_fd=parent)
+    except OSError as error:
+        # Linux answers ENOTDIR, POSIX ELOOP, where O_DIRECTORY | O_NOFOLLOW meets a link.
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise _no_object(key) from None
+        raise
+
+
+def _remove(name: str, directory: int) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return
+
+
+def _no_object(key: str) -> Malformed:
+    return Malformed(
+        f"{key} is not a stored object: a symbolic link or something else than a file stands there",
+        next_step="find out who put it there, and restore the object from a copy",
+    )

@@ -1,0 +1,3 @@
+-- needs: track_commit_timestamp = on
+SELECT x, pg_xact_commit_timestamp(x::xid)
+FROM unnest(%(xmins)s::text[]) AS x

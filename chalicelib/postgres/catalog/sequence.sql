@@ -1,0 +1,48 @@
+-- kind: sequence
+-- needs: SELECT on pg_sequence, pg_class, pg_attribute, pg_namespace, pg_roles, pg_depend, pg_description
+-- since: 13
+-- name: {name}
+-- The current value is not read: it moves with ordinary work.
+SELECT
+    ARRAY[n.nspname, c.relname]::text[] AS name,
+    ARRAY[c.xmin::text, q.xmin::text] AS meta_xmin,
+    format_type(q.seqtypid, NULL) AS type,
+    q.seqstart::text AS start,
+    q.seqincrement::text AS increment,
+    q.seqmin::text AS minimum,
+    q.seqmax::text AS maximum,
+    q.seqcache::text AS cache,
+    q.seqcycle AS cycle,
+    (
+        SELECT ARRAY[tn.nspname, t.relname, a.attname]::text[]
+        FROM pg_depend AS d
+        JOIN pg_class AS t ON t.oid = d.refobjid
+        JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
+        JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+        LIMIT 1
+    ) AS owned_by__id,
+    CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END AS persistence,
+    ARRAY[o.rolname]::text[] AS owner__id,
+    (
+        SELECT array_agg(lower(d.privilege_type))
+        FROM aclexplode(acldefault('s', c.relowner)) AS d
+        WHERE c.relacl IS NOT NULL AND d.grantee = c.relowner AND NOT EXISTS (
+            SELECT FROM aclexplode(c.relacl) AS a
+            WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
+        )
+    ) AS owner_lacks__set,
+    m.description AS comment
+FROM pg_sequence AS q
+JOIN pg_class AS c ON c.oid = q.seqrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_roles AS o ON o.oid = c.relowner
+LEFT JOIN pg_description AS m
+    ON m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = 0
+WHERE c.oid >= 16384
+    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS x
+        WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+    )

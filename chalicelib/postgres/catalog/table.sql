@@ -1,0 +1,70 @@
+-- kind: table
+-- needs: SELECT on pg_class, pg_namespace, pg_roles, pg_attribute, pg_inherits, pg_am, pg_tablespace, pg_type, pg_foreign_table, pg_foreign_server, pg_depend, pg_description
+-- since: 13
+-- name: {name}
+SELECT
+    ARRAY[n.nspname, c.relname]::text[] AS name,
+    ARRAY[c.xmin::text] AS meta_xmin,
+    ARRAY(
+        SELECT a.xmin::text FROM pg_attribute AS a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attisdropped
+    ) AS meta_dropped,
+    CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END AS persistence,
+    CASE c.relkind WHEN 'p' THEN 'partitioned' WHEN 'f' THEN 'foreign' ELSE 'table' END AS form,
+    ARRAY[o.rolname]::text[] AS owner__id,
+    (
+        SELECT array_agg(lower(d.privilege_type))
+        FROM aclexplode(acldefault('r', c.relowner)) AS d
+        WHERE c.relacl IS NOT NULL AND d.grantee = c.relowner AND NOT EXISTS (
+            SELECT FROM aclexplode(c.relacl) AS a
+            WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
+        )
+    ) AS owner_lacks__set,
+    c.relrowsecurity AS row_security,
+    c.relforcerowsecurity AS force_row_security,
+    CASE c.relreplident
+        WHEN 'd' THEN 'default' WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' ELSE 'index'
+    END AS replica_identity,
+    coalesce(c.reloptions, '{}')
+        || coalesce(f.ftoptions, '{}')
+        || ARRAY(SELECT 'toast.' || r FROM unnest(t.reloptions) AS r) AS options__options,
+    CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_key,
+    CASE WHEN c.relispartition THEN (
+        SELECT ARRAY[pn.nspname, p.relname]::text[]
+        FROM pg_inherits AS i
+        JOIN pg_class AS p ON p.oid = i.inhparent
+        JOIN pg_namespace AS pn ON pn.oid = p.relnamespace
+        WHERE i.inhrelid = c.oid LIMIT 1
+    ) END AS partition_of__id,
+    pg_get_expr(c.relpartbound, c.oid) AS partition_bound,
+    CASE WHEN NOT c.relispartition THEN (
+        SELECT array_agg(ARRAY[pn.nspname, p.relname]::text[] ORDER BY i.inhseqno)
+        FROM pg_inherits AS i
+        JOIN pg_class AS p ON p.oid = i.inhparent
+        JOIN pg_namespace AS pn ON pn.oid = p.relnamespace
+        WHERE i.inhrelid = c.oid
+    ) END AS inherits__list,
+    am.amname::text AS access_method,
+    CASE WHEN s.oid IS NOT NULL THEN ARRAY[s.spcname]::text[] END AS tablespace__id,
+    CASE WHEN y.oid IS NOT NULL THEN ARRAY[yn.nspname, y.typname]::text[] END AS of_type__id,
+    CASE WHEN v.oid IS NOT NULL THEN ARRAY[v.srvname]::text[] END AS server__id,
+    m.description AS comment
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_roles AS o ON o.oid = c.relowner
+LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
+LEFT JOIN pg_am AS am ON am.oid = c.relam
+LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
+LEFT JOIN pg_type AS y ON y.oid = c.reloftype AND c.reloftype <> 0
+LEFT JOIN pg_namespace AS yn ON yn.oid = y.typnamespace
+LEFT JOIN pg_foreign_table AS f ON f.ftrelid = c.oid
+LEFT JOIN pg_foreign_server AS v ON v.oid = f.ftserver
+LEFT JOIN pg_description AS m
+    ON m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = 0
+WHERE c.relkind IN ('r', 'p', 'f')
+    AND c.oid >= 16384
+    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS x
+        WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+    )

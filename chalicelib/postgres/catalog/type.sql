@@ -1,0 +1,72 @@
+-- kind: type
+-- needs: SELECT on pg_type, pg_class, pg_attribute, pg_enum, pg_range, pg_collation, pg_opclass, pg_namespace, pg_roles, pg_depend, pg_description
+-- since: 13
+-- name: {name}
+-- Row types of tables, arrays and multiranges belong to another object and are left out.
+SELECT
+    ARRAY[n.nspname, t.typname]::text[] AS name,
+    ARRAY[t.xmin::text] || ARRAY(SELECT e.xmin::text FROM pg_enum AS e WHERE e.enumtypid = t.oid)
+        || ARRAY(SELECT a.xmin::text FROM pg_attribute AS a WHERE a.attrelid = c.oid)
+        AS meta_xmin,
+    CASE t.typtype
+        WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite' WHEN 'r' THEN 'range'
+        WHEN 'p' THEN 'shell' ELSE 'base'
+    END AS form,
+    ARRAY[o.rolname]::text[] AS owner__id,
+    (
+        SELECT array_agg(lower(d.privilege_type))
+        FROM aclexplode(acldefault('T', t.typowner)) AS d
+        WHERE t.typacl IS NOT NULL AND d.grantee = t.typowner AND NOT EXISTS (
+            SELECT FROM aclexplode(t.typacl) AS a
+            WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
+        )
+    ) AS owner_lacks__set,
+    ARRAY(
+        SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder
+    ) AS labels,
+    CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END AS base,
+    CASE WHEN t.typtype = 'd' THEN t.typnotnull END AS not_null,
+    t.typdefault AS default,
+    CASE WHEN t.typtype = 'd' AND l.oid IS NOT NULL
+        THEN ARRAY[ln.nspname, l.collname]::text[] END AS collation__id,
+    ARRAY(
+        SELECT ARRAY[a.attname, format_type(a.atttypid, a.atttypmod), an.nspname, al.collname]::text[]
+        FROM pg_attribute AS a
+        JOIN pg_type AS y ON y.oid = a.atttypid
+        LEFT JOIN pg_collation AS al
+            ON al.oid = a.attcollation AND a.attcollation <> y.typcollation
+        LEFT JOIN pg_namespace AS an ON an.oid = al.collnamespace
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY a.attnum
+    ) AS fields__fields,
+    CASE WHEN r.rngtypid IS NOT NULL THEN format_type(r.rngsubtype, NULL) END AS subtype,
+    CASE WHEN oc.oid IS NOT NULL THEN ARRAY[ocn.nspname, oc.opcname]::text[] END AS opclass__id,
+    CASE WHEN rl.oid IS NOT NULL THEN ARRAY[rln.nspname, rl.collname]::text[] END
+        AS subtype_collation__id,
+    NULLIF(r.rngcanonical::regproc::text, '-') AS canonical,
+    NULLIF(r.rngsubdiff::regproc::text, '-') AS subtype_diff,
+    CASE WHEN r.rngmultitypid <> 0 THEN format_type(r.rngmultitypid, NULL) END AS multirange, --@ >=14
+    m.description AS comment
+FROM pg_type AS t
+JOIN pg_namespace AS n ON n.oid = t.typnamespace
+JOIN pg_roles AS o ON o.oid = t.typowner
+LEFT JOIN pg_class AS c ON c.oid = t.typrelid AND t.typtype = 'c'
+LEFT JOIN pg_type AS b ON b.oid = t.typbasetype
+LEFT JOIN pg_collation AS l ON l.oid = t.typcollation AND t.typcollation <> b.typcollation
+LEFT JOIN pg_namespace AS ln ON ln.oid = l.collnamespace
+LEFT JOIN pg_range AS r ON r.rngtypid = t.oid
+LEFT JOIN pg_opclass AS oc ON oc.oid = r.rngsubopc
+LEFT JOIN pg_namespace AS ocn ON ocn.oid = oc.opcnamespace
+LEFT JOIN pg_collation AS rl ON rl.oid = r.rngcollation
+LEFT JOIN pg_namespace AS rln ON rln.oid = rl.collnamespace
+LEFT JOIN pg_description AS m
+    ON m.objoid = t.oid AND m.classoid = 'pg_type'::regclass AND m.objsubid = 0
+WHERE t.oid >= 16384
+    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND t.typtype IN ('e', 'd', 'c', 'r', 'p', 'b')
+    AND (t.typtype <> 'c' OR c.relkind = 'c')
+    AND NOT EXISTS (SELECT FROM pg_type AS e WHERE e.typarray = t.oid)
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS x
+        WHERE x.classid = 'pg_type'::regclass AND x.objid = t.oid AND x.deptype = 'e'
+    )

@@ -1,0 +1,182 @@
+"""Server parameters: rows of pg_settings turned into objects of the kind ``setting``.
+
+A session sees the values that apply to it. What the connection, the role or the database overrides
+is not the server's configuration: it is taken from the configuration files where they can be
+read, and otherwise reported as not covered. No connection is touched here.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from chalicelib.drift.snapshot import Object, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from chalicelib.postgres.concealing import Concealer
+
+KIND: Final = "setting"
+NEEDS: Final = "membership in pg_read_all_settings"
+
+# State of the session or of the moment, and what every connection sets for itself.
+LEFT_OUT: Final = frozenset(
+    {
+        "application_name",
+        "client_encoding",
+        "in_hot_standby",
+        "is_superuser",
+        "role",
+        "seed",
+        "session_authorization",
+        "transaction_deferrable",
+        "transaction_isolation",
+        "transaction_read_only",
+    }
+)
+# Source: pg_settings, column source; guc.c, GucSource_Names.
+OVERRIDES: Final = frozenset(
+    {"client", "database", "user", "database user", "session", "interactive", "global"}
+)
+_FILE: Final = "configuration file"
+# Units of pg_settings and of values in files, in bytes and in microseconds. Source: guc.c.
+_UNITS: Final = {
+    "B": ("size", Decimal(1)),
+    "kB": ("size", Decimal(1024)),
+    "8kB": ("size", Decimal(8192)),
+    "MB": ("size", Decimal(1024**2)),
+    "16MB": ("size", Decimal(16 * 1024**2)),
+    "GB": ("size", Decimal(1024**3)),
+    "TB": ("size", Decimal(1024**4)),
+    "us": ("time", Decimal(1)),
+    "ms": ("time", Decimal(1000)),
+    "s": ("time", Decimal(1_000_000)),
+    "min": ("time", Decimal(60_000_000)),
+    "h": ("time", Decimal(3_600_000_000)),
+    "d": ("time", Decimal(86_400_000_000)),
+}
+_NUMBER = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z]*)\s*")
+_BOOLEANS: Final = {"on": "on", "true": "on", "yes": "on", "1": "on"} | {
+    "off": "off",
+    "false": "off",
+    "no": "off",
+    "0": "off",
+}
+
+
+class Parameter(NamedTuple):
+    """One row of pg_settings, as ``settings.sql`` selects it."""
+
+    name: str
+    reset_val: str | None
+    boot_val: str | None
+    unit: str | None
+    vartype: str
+    source: str
+    sourcefile: str | None
+    pending_restart: bool
+
+
+class InFile(NamedTuple):
+    """One applied line of a configuration file."""
+
+    name: str
+    setting: str
+    sourcefile: str
+
+
+def hidden(rows: Sequence[Parameter]) -> list[Parameter]:
+    """The parameters whose server-wide value this session does not show."""
+    return [row for row in rows if row.source in OVERRIDES and row.name not in LEFT_OUT]
+
+
+def objects(
+    rows: Sequence[Parameter],
+    files: Sequence[InFile],
+    conceal: Concealer,
+    *,
+    sees_all: bool,
+) -> list[Object]:
+    """A ``setting`` for each parameter, and ``coverage`` where some could not be told.
+
+    ``files``: what the configuration files say, in the order in which the server read them; empty
+    where they cannot be read. ``sees_all``: whether the role sees every parameter.
+    """
+    said = {one.name: one for one in files}  # the last line wins, as it does in the server
+    found: list[Object] = []
+    unknown: dict[str, list[str]] = {}
+    for row in rows:
+        if row.name in LEFT_OUT:
+            continue
+        if row.source not in OVERRIDES:
+            found.append(_object(row, row.reset_val, row.source, row.sourcefile, conceal))
+            continue
+        line = said.get(row.name)
+        value = _normal(line.setting, row) if line else None
+        if line is None or value is None:
+            unknown.setdefault(row.source, []).append(row.name)
+        else:
+            found.append(_object(row, value, _FILE, line.sourcefile, conceal))
+    if gap := _gap(unknown, sees_all=sees_all):
+        found.append(gap)
+    return found
+
+
+def _object(
+    row: Parameter,
+    value: str | None,
+    source: str,
+    file: str | None,
+    conceal: Concealer,
+) -> Object:
+    attributes: Mapping[str, Any] = {
+        "value": conceal.setting(row.name, value or ""),
+        "unit": row.unit,
+        "source": source,
+        "source_file": file,
+        "pending_restart": row.pending_restart or None,
+    }
+    return Object(
+        KIND, row.name, {key: text for key, text in attributes.items() if text is not None}
+    )
+
+
+def _gap(unknown: Mapping[str, Sequence[str]], *, sees_all: bool) -> Object | None:
+    reasons = [] if sees_all else ["parameters that only superusers may see are not shown"]
+    needs = [] if sees_all else [NEEDS]
+    for source, names in sorted(unknown.items()):
+        by = "connection" if source in {"client", "session", "interactive"} else source
+        reasons.append(f"overridden for this {by}: {', '.join(sorted(names))}")
+    if unknown:
+        needs.append(
+            "a scanning role and connection without values of their own for them,"
+            " or SELECT on pg_file_settings with a value there"
+        )
+    if not reasons:
+        return None
+    return unreadable(KIND, reason="; ".join(reasons), needs="; ".join(needs), partial=True)
+
+
+def _normal(text: str, row: Parameter) -> str | None:
+    """A value from a file, written as pg_settings writes it; None where that is not certain."""
+    if row.vartype == "bool":
+        return _BOOLEANS.get(text.lower())
+    if row.vartype not in {"integer", "real"}:
+        return text
+    parsed = _NUMBER.fullmatch(text)
+    if parsed is None:
+        return None
+    try:
+        number = Decimal(parsed[1])
+    except InvalidOperation:  # pragma: no cover - the pattern admits only decimals
+        return None
+    if parsed[2]:
+        given, wanted = _UNITS.get(parsed[2]), _UNITS.get(row.unit or "")
+        if given is None or wanted is None or given[0] != wanted[0]:
+            return None
+        number = number * given[1] / wanted[1]
+    if number != number.to_integral_value():
+        return None if row.vartype == "integer" else f"{number.normalize():f}"
+    return str(int(number))

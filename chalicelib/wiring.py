@@ -1,0 +1,261 @@
+"""Settings → Services: the only place that chooses adapters."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chalicelib import __version__, settings
+from chalicelib.drift.audit import Audit
+from chalicelib.drift.desk import Desk, Target
+from chalicelib.drift.judge import Rules
+from chalicelib.drift.judge import load as load_rules
+from chalicelib.drift.state import States
+from chalicelib.evidence import note
+from chalicelib.evidence.fsck import fsck
+
+from chalicelib.evidence.log import Log
+from chalicelib.evidence.report import Kind, Problem, Report, Severity
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import ConfigError, KeyUnusable, UsageError
+from chalicelib.kernel.record import Draft
+from chalicelib.local import faults
+from chalicelib.local.clock import SystemClock
+from chalicelib.local.derived import DirectoryDerived
+from chalicelib.local.documents import SqliteDocuments
+from chalicelib.local.lock import FileLocks
+from chalicelib.local.secret import create_secret, load_secret
+from chalicelib.local.signer import KeyFileSigner
+from chalicelib.local.writeonce import DirectoryWriteOnce
+from chalicelib.postgres.connection import describe
+from chalicelib.postgres.snapshot import PostgresSource
+from chalicelib.settings import TargetSection  # noqa: TC001 - a field is named settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from chalicelib.drift.source import Source
+    from chalicelib.evidence.note import Verifier
+    from chalicelib.kernel.names import TargetName
+    from chalicelib.kernel.record import Actor, Entry
+
+__all__ = ["Rules", "Services", "connect", "create", "rules", "source"]
+
+TOOL = f"holdfast/{__version__}"
+LOG_STREAM = "log"
+OPENED = "log.opened"
+SIGNING_KEY = "key/signing.pem"
+SECRET = "key/secret"
+CONFIGURED = "target.configured"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the entry points work with."""
+
+    settings: settings.Settings
+    desk: Desk
+    log: Log
+    secret: bytes
+    verifier: Verifier
+    derived: DirectoryDerived
+    documents: SqliteDocuments
+
+    def dsn(self, target: Target) -> str:
+        """The target's DSN. Raises: ConfigError, where its environment variable is not set."""
+        return self.settings.dsn(target, os.environ)
+
+    def source(self, dsn: str) -> Source:
+        """The reader of a database. Raises: UsageError, for a DSN that cannot be parsed."""
+        return source(dsn, self.settings.file.postgres, concealed(self.secret))
+
+    def unnamed(self, dsn: str) -> Target:
+        """The target of a DSN: the configured one with this very DSN, else one named by the place."""
+        for slug in sorted(self.settings.file.targets):
+            one = self.settings.target(slug)
+            if os.environ.get(self.settings.file.targets[slug].dsn_env) == dsn:
+                return one
+        where = describe(dsn)
+        text = "-".join(str(where.get(key) or "") for key in ("dbname", "host", "port"))
+        slug = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:63] or "unnamed"
+        return Target(slug=slug)
+
+    def fsck(self, outside: bytes | None, progress: Callable[[str, int, int], None]) -> Report:
+        """Everything derived again from the bytes: the log, and what its records refer to.
+
+        ``outside``: a checkpoint that was kept elsewhere. Raises: StoreUnavailable, Busy; Malformed,
+        BadSignature, where ``outside`` is no checkpoint of this log.
+        """
+        audit = Audit(self.desk.objects, self.desk.trusted)
+
+        def check(entry: Entry) -> Iterator[Problem]:
+            for place, what in audit.check(entry):
+                yield Problem(
+                    place=place,
+                    what=what,
+                    expected="",
+                    observed="",
+                    kind=Kind.REFERENCE,
+                    index=entry.index,
+                    stream=entry.record.stream,
+                    seq=entry.record.seq,
+                )
+
+        report = fsck(
+            writeonce=self.desk.objects,
+            derived=self.derived,
+            documents=self.documents,
+            verifier=self.verifier,
+            check=check,
+            progress=lambda done, total: progress("records", done, total),
+            outside=outside,
+        )
+        caches = tuple(
+            Problem(
+                place=place,
+                what=what,
+                expected="",
+                observed="",
+                kind=Kind.STATE,
+                severity=Severity.REPAIRABLE,
+            )
+            for place, what in self.desk.states.check(audit.states)
+        )
+        return msgspec.structs.replace(report, problems=report.problems + caches)
+
+    def configured(self, name: TargetName, section: TargetSection, actor: Actor) -> None:
+        """Record that a target is added, before it is."""
+        if name.slug in self.settings.file.targets:
+            raise ConfigError(f"there is a target {name.slug} already")
+        body = {**msgspec.to_builtins(section), "name": str(name)}
+        at = timestamp(self.desk.clock.now())
+        self.log.append([Draft(CONFIGURED, str(name), at, actor, body)])
+
+
+def connect(loaded: settings.Settings) -> Services:
+    """The services on one machine: a directory, SQLite, a key file.
+
+    Raises: ConfigError, KeyUnusable, StoreUnavailable; Fork, where the log contradicts itself.
+    """
+    store = loaded.store_path
+    if not store.is_dir():
+        raise ConfigError(
+            f"the store {store} is not there", next_step="restore it, or holdfast init elsewhere"
+        )
+    verifier = note.parse_vkey(loaded.file.log.key)
+    signer = KeyFileSigner.load(store / SIGNING_KEY)
+    secret = load_secret(store / SECRET)
+    objects = DirectoryWriteOnce(store / "evidence")
+    derived = DirectoryDerived(store / "derived")
+    documents = SqliteDocuments(store / "state.db")
+    log = _log(store, signer, verifier)
+    trusted = {str(verifier): verifier.key}
+    states = States(log, derived, secret)
+    desk = Desk(
+        journal=log,
+        objects=objects,
+        states=states,
+        locks=FileLocks(store / "lock", clock=SystemClock()),
+        clock=SystemClock(),
+        signer=signer,
+        keyid=str(verifier),
+        trusted=trusted,
+        rules=rules(loaded),
+        tool=TOOL,
+    )
+    return Services(
+        settings=loaded,
+        desk=desk,
+        log=log,
+        secret=secret,
+        verifier=verifier,
+        derived=derived,
+        documents=documents,
+    )
+
+
+def create(folder: Path, name: str, actor: Actor) -> str:
+    """A new store under ``folder`` and its settings file; returns the log's public key (vkey).
+
+    The settings file is written last: without it, what a crash left can be made again only after
+    somebody has looked. Raises: UsageError, KeyUnusable, StoreUnavailable.
+    """
+    origin = name or f"holdfast.local/{secrets.token_hex(4)}"
+    store = folder / settings.StoreSection().path
+    with faults.translated("cannot make", store):
+        (store / "key").mkdir(mode=0o700, parents=True, exist_ok=True)
+    note.check_name(origin)
+    signer = KeyFileSigner.create(store / SIGNING_KEY)
+    create_secret(store / SECRET)
+    verifier = note.verifier(origin, signer.public)
+    body = {"key": str(verifier), "format": "c2sp.org/tlog-tiles"}
+    at = timestamp(SystemClock().now())
+    _log(store, signer, verifier).append([Draft(OPENED, LOG_STREAM, at, actor, body)])
+    settings.create(folder / settings.FILE_NAME, settings.initial(str(verifier)))
+    return str(verifier)
+
+
+def _log(store: Path, signer: KeyFileSigner, verifier: Verifier) -> Log:
+    return Log(
+        writeonce=DirectoryWriteOnce(store / "evidence"),
+        derived=DirectoryDerived(store / "derived"),
+        documents=SqliteDocuments(store / "state.db"),
+        signer=signer,
+        verifier=verifier,
+        tool=TOOL,
+        pause=_pause,
+    )
+
+
+def _pause(attempt: int) -> None:
+    """Wait up to ``attempt`` centiseconds, at most half a second, and not the same for everybody."""
+    time.sleep(secrets.randbelow(1_000) / 1_000 * min(attempt * 0.01, 0.5))
+
+
+def rules(loaded: settings.Settings | None) -> Rules:
+    """The user's rules, then the shipped ones. Raises: ConfigError."""
+    paths = [] if loaded is None else loaded.rules_paths
+    texts = []
+    for path in paths:
+        try:
+            texts.append(path.read_bytes())
+        except OSError as error:
+            raise ConfigError(f"cannot read the rules in {path}: {error.strerror}") from error
+    return load_rules(*texts, names=[str(path) for path in paths])
+
+
+def source(
+    dsn: str, bounds: settings.PostgresSection, conceal: Callable[[str], str]
+) -> PostgresSource:
+    """The reader of a database. Raises: UsageError, for a DSN that cannot be parsed."""
+    return PostgresSource(
+        dsn,
+        conceal=conceal,
+        connect_timeout_seconds=bounds.connect_timeout_seconds,
+        statement_timeout_seconds=bounds.statement_timeout_seconds,
+        lock_timeout_seconds=bounds.lock_timeout_seconds,
+    )
+
+
+def concealed(secret: bytes | None) -> Callable[[str], str]:
+    """What stands for a secret value: a keyed digest, which shows a change and cannot be guessed.
+
+    Without an installation's key there is no digest to compare, so it stands for any value.
+    """
+    if secret is None:
+        return lambda _value: "(concealed)"
+    key = hmac.digest(secret, b"holdfast concealed value v1", hashlib.sha256)
+
+    def conceal(value: str) -> str:
+        return f"(concealed {hmac.digest(key, value.encode(), hashlib.sha256)[:8].hex()})"
+
+    return conceal

@@ -1,0 +1,113 @@
+"""A real PostgreSQL server for every test process, and an empty database for every test.
+
+``HOLDFAST_TEST_PG_BIN`` names the folder of another version's ``initdb`` and ``postgres``.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from chalicelib.drift import snapshot
+from chalicelib.postgres.embedded import EmbeddedServer
+from chalicelib.postgres.snapshot import PostgresSource
+
+SETTINGS = {
+    "autovacuum": "off",
+    "max_connections": "50",
+    "shared_buffers": "16MB",
+    "track_commit_timestamp": "on",
+}
+
+
+class Database:
+    """One database of the test server; roles made by a test are dropped after it."""
+
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+
+    @property
+    def dsn(self):
+        return self.server.dsn(self.name)
+
+    def as_role(self, user, password, **more):
+        return make_conninfo(self.server.dsn(self.name, user=user, password=password), **more)
+
+    def run(self, *statements, dsn=None):
+        """Each statement in a transaction of its own, so that ALTER SYSTEM and the like work."""
+        with psycopg.connect(dsn or self.dsn, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def value(self, query):
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            return connection.execute(query).fetchone()[0]
+
+    def source(self, dsn=None, **options):
+        options.setdefault("conceal", lambda secret: f"<{len(secret)}>")
+        return PostgresSource(dsn or self.dsn, **options)
+
+    def read(self, dsn=None, **options):
+        return self.source(dsn, **options).read(lambda kind, done, total: None)
+
+    def scan(self, dsn=None, **options):
+        return snapshot.build(self.read(dsn, **options).objects)
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """The server of this test process; superuser ``postgres``, commit timestamps on."""
+    folder = Path(tempfile.mkdtemp(prefix="holdfast-tests-"))
+    folder.chmod(0o755)  # pytest's own folders are closed to the user that the server runs as
+    binaries = os.environ.get("HOLDFAST_TEST_PG_BIN")
+    server = EmbeddedServer(
+        folder, bin_dir=Path(binaries) if binaries else None, settings=SETTINGS, durable=False
+    )
+    try:
+        with server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database(postgres_server):
+    """An empty database."""
+    yield from _database(postgres_server, "test")
+
+
+@pytest.fixture
+def other_database(postgres_server):
+    """A second empty database on the same server."""
+    yield from _database(postgres_server, "other")
+
+
+def _database(server, name):
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield Database(server, name)
+        finally:
+            _clean(admin)
+
+
+def _clean(admin):
+    """Drop every database and role that is not the server's own."""
+    admin.execute("UPDATE pg_database SET datistemplate = false WHERE oid >= 16384")
+    _drop(admin, "DATABASE", "SELECT datname FROM pg_database WHERE oid >= 16384", " (FORCE)")
+    roles = "SELECT rolname FROM pg_roles WHERE oid >= 16384"
+    for (name,) in admin.execute(roles).fetchall():
+        admin.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(name)))
+    _drop(admin, "ROLE", roles, "")
+    admin.execute("ALTER ROLE ALL RESET ALL")
+
+
+def _drop(admin, kind, query, how):
+    for (name,) in admin.execute(query).fetchall():
+        admin.execute(sql.SQL(f"DROP {kind} {{}}{how}").format(sql.Identifier(name)))

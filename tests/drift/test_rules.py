@@ -1,0 +1,528 @@
+"""The shipped rules, row by row: what a change means, and that no rule is there for nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.drift.diff import Change, Operation, unreadable
+from chalicelib.drift.judge import Direction, Severity, judge, load
+
+RULES = load()
+
+W, N, O = Direction.WIDENS, Direction.NARROWS, Direction.NEUTRAL
+CRITICAL, HIGH, MEDIUM, LOW, INFO = Severity
+
+
+def altered(kind, name, attribute, before, after, **rest):
+    old = {key: value for key, value in {**rest, attribute: before}.items() if value is not None}
+    new = {key: value for key, value in {**rest, attribute: after}.items() if value is not None}
+    return Change(Operation.ALTERED, kind, name, attribute, before, after, old, new)
+
+
+def added(kind, name, **attributes):
+    return Change(Operation.ADDED, kind, name, "", None, attributes, None, attributes)
+
+
+def removed(kind, name, **attributes):
+    return Change(Operation.REMOVED, kind, name, "", attributes, None, attributes, None)
+
+
+def setting(name, before, after, **rest):
+    return altered("setting", name, "value", before, after, **rest)
+
+
+def override(name, before, after, *, whom="role alice"):
+    name = f"{name} for {whom}"
+    if before is None:
+        return added("role_setting", name, value=after, of=whom)
+    if after is None:
+        return removed("role_setting", name, value=before, of=whom)
+    return altered("role_setting", name, "value", before, after, of=whom)
+
+
+T = "public.orders"
+BY = ["by owner"]
+OPTION = ["by owner with grant option"]
+DEFINER = {"security_definer": True, "owner": "app", "language": "plpgsql"}
+PERMISSIVE = {"permissive": True, "of": f"table {T}"}
+RESTRICTIVE = {"permissive": False, "of": f"table {T}"}
+
+EVIDENCE = [
+    (unreadable("role", {"reason": "permission denied", "needs": "pg_read_all_settings"}), O, HIGH),
+    (Change(Operation.UNREADABLE, "role", "", "", None, {}, None, {}), O, HIGH),
+    (added("coverage", "role", reason="r", needs="n", partial=False), O, HIGH),
+    (altered("coverage", "role", "partial", False, True), O, HIGH),
+    (removed("coverage", "role", reason="r", needs="n", partial=False), O, LOW),
+    (added("baseline", "postgres:orders", reason="bad signature"), O, CRITICAL),
+    (altered("baseline", "postgres:orders", "reason", "a", "b"), O, CRITICAL),
+    (altered("table", T, "comment", "a", "b"), O, INFO),
+    (added("policy_of_the_future", "x"), O, MEDIUM),
+    (altered("policy_of_the_future", "x", "y", 1, 2), O, MEDIUM),
+]
+
+ROLES = [
+    (added("role", "mallory", superuser=True, login=True), W, CRITICAL),
+    (added("role", "mallory", bypass_rls=True), W, CRITICAL),
+    (added("role", "mallory", create_role=True), W, HIGH),
+    (added("role", "mallory", replication=True), W, HIGH),
+    (added("role", "mallory", superuser=False, login=True), W, MEDIUM),
+    (added("role", "group", login=False), W, LOW),
+    (removed("role", "mallory", superuser=True), N, LOW),
+    (altered("role", "app", "superuser", False, True), W, CRITICAL),
+    (altered("role", "app", "superuser", True, False), N, LOW),
+    (altered("role", "app", "bypass_rls", False, True), W, CRITICAL),
+    (altered("role", "app", "bypass_rls", None, True), W, CRITICAL),
+    (altered("role", "app", "create_role", False, True), W, HIGH),
+    (altered("role", "app", "replication", False, True), W, HIGH),
+    (altered("role", "app", "login", False, True), W, MEDIUM),
+    (altered("role", "app", "login", True, False), N, LOW),
+    (altered("role", "app", "create_db", False, True), W, MEDIUM),
+    (altered("role", "app", "inherit", False, True), W, LOW),
+    (altered("role", "app", "connection_limit", 5, -1), W, LOW),
+    (altered("role", "app", "connection_limit", -1, 5), N, LOW),
+    (altered("role", "app", "connection_limit", 5, None), W, LOW),
+    (altered("role", "app", "connection_limit", 5, 3), N, LOW),
+    (altered("role", "app", "valid_until", "2026-01-01 00:00:00+00", None), W, MEDIUM),
+    (altered("role", "app", "valid_until", "2026-01-01T00:00:00Z", "infinity"), W, MEDIUM),
+    (altered("role", "app", "valid_until", "2026-01-01", "2027-01-01"), W, MEDIUM),
+    (
+        altered("role", "app", "valid_until", "2026-01-01 00:00:00+02", "2026-01-01 00:00:00+01"),
+        W,
+        MEDIUM,
+    ),
+    (altered("role", "app", "valid_until", None, "2026-01-01"), N, LOW),
+    (altered("role", "app", "valid_until", "2026-01-01", "-infinity"), N, LOW),
+    (altered("role", "app", "valid_until", "2026-01-01", "next tuesday"), O, LOW),
+    (added("membership", "bob in pg_execute_server_program", admin=False), W, CRITICAL),
+    (added("membership", "bob in pg_read_server_files", admin=False), W, CRITICAL),
+    (added("membership", "bob in rds_superuser", admin=False), W, CRITICAL),
+    (added("membership", "bob in pg_read_all_data", admin=False), W, HIGH),
+    (added("membership", "bob in pg_write_all_data", admin=False), W, HIGH),
+    (added("membership", "bob in pg_signal_backend", admin=False), W, HIGH),
+    (added("membership", "bob in team", admin=True), W, HIGH),
+    (added("membership", "bob in team", admin=False), W, MEDIUM),
+    (added("membership", 'bob in "x in pg_read_all_data"', admin=False), W, MEDIUM),
+    (removed("membership", "bob in pg_read_all_data", admin=False), N, LOW),
+    (altered("membership", "bob in team", "admin", False, True), W, HIGH),
+    (altered("membership", "bob in team", "inherit", False, True), W, MEDIUM),
+    (altered("membership", "bob in team", "set", True, False), N, LOW),
+    (altered("membership", "bob in team", "set", None, True), O, LOW),
+    (altered("membership", "bob in team", "grantors", ["a"], ["b"]), O, LOW),
+]
+
+GRANTS = [
+    (added("grant", f"table {T} to PUBLIC", select=BY), W, HIGH),
+    (added("grant", f"table {T} to PUBLIC", insert=BY, select=BY), W, CRITICAL),
+    (altered("grant", f"table {T} to PUBLIC", "delete", None, BY, select=BY), W, CRITICAL),
+    (altered("grant", f"table {T} to PUBLIC", "select", None, BY), W, HIGH),
+    (altered("grant", f"table {T} to PUBLIC", "references", None, BY), W, MEDIUM),
+    (altered("grant", f"table {T} to PUBLIC", "delete", BY, None), N, LOW),
+    (removed("grant", f"table {T} to PUBLIC", select=BY), N, LOW),
+    (added("grant", 'table public."to PUBLIC" to bob', select=BY), W, MEDIUM),
+    (added("grant", f'table {T} to "PUBLIC"', select=BY), W, MEDIUM),
+    (added("grant", f"table {T} to bob", select=BY), W, MEDIUM),
+    (added("grant", f"table {T} to bob", select=OPTION), W, HIGH),
+    (altered("grant", f"table {T} to bob", "select", BY, OPTION), W, HIGH),
+    (altered("grant", f"table {T} to bob", "select", OPTION, BY), N, LOW),
+    (altered("grant", f"table {T} to bob", "select", BY, [*BY, "by other"]), W, MEDIUM),
+    (altered("grant", f"table {T} to bob", "select", BY, ["by other"]), W, MEDIUM),
+    (added("grant", "column public.orders.total to bob", update=BY), W, MEDIUM),
+    (added("grant", "table pg_catalog.pg_authid to bob", select=BY), W, CRITICAL),
+    (added("grant", "column pg_catalog.pg_authid.rolpassword to bob", select=BY), W, CRITICAL),
+    (added("grant", "function pg_catalog.pg_read_file(text) to bob", execute=BY), W, CRITICAL),
+    (added("grant", "table pg_catalog.pg_class to bob", update=BY), W, HIGH),
+    (added("grant", "parameter session_replication_role to bob", set=BY), W, CRITICAL),
+    (added("grant", "schema public to PUBLIC", create=BY, usage=BY), W, HIGH),
+    (altered("grant", "schema public to PUBLIC", "create", None, BY, usage=BY), W, HIGH),
+    (added("grant", "schema public to PUBLIC", usage=BY), W, MEDIUM),
+    (added("grant", "language plperl to PUBLIC", usage=BY), W, HIGH),
+    (added("grant", "server warehouse to bob", usage=BY), W, HIGH),
+    (added("grant", "function public.f() to PUBLIC", execute=BY, built_in=True), W, LOW),
+    (added("grant", "function public.f() to PUBLIC", execute=BY), W, MEDIUM),
+    (altered("grant", "function public.f() to PUBLIC", "built_in", True, None), O, INFO),
+    (added("grant", "function public.f() to bob", execute=BY), W, MEDIUM),
+    (altered("grant", "type public.t to bob", "privilege_of_the_future", None, BY), W, MEDIUM),
+    (added("default_privilege", "tables of alice to PUBLIC", select=BY), W, HIGH),
+    (added("default_privilege", "functions of alice to PUBLIC", execute=BY, built_in=True), W, LOW),
+    (added("default_privilege", "tables of alice in public to bob", select=BY), W, MEDIUM),
+    (altered("default_privilege", "tables of a to bob", "select", BY, OPTION), W, HIGH),
+    (
+        altered("default_privilege", "functions of a to PUBLIC", "lacks", ["execute"], None),
+        W,
+        MEDIUM,
+    ),
+    (altered("default_privilege", "functions of a to PUBLIC", "lacks", None, ["execute"]), N, LOW),
+    (altered("table", T, "owner_lacks", ["delete", "update"], ["delete"]), W, MEDIUM),
+    (altered("table", T, "owner_lacks", None, ["delete"]), N, LOW),
+]
+
+SCHEMA = [
+    (altered("database", "orders", "owner", "a", "b"), W, HIGH),
+    (altered("database", "orders", "allow_connections", False, True), W, MEDIUM),
+    (altered("database", "orders", "allow_connections", None, False), N, LOW),
+    (altered("database", "orders", "is_template", False, True), W, HIGH),
+    (altered("database", "orders", "connection_limit", 10, -1), W, LOW),
+    (altered("database", "orders", "collate", "C", "en_US.utf8"), O, MEDIUM),
+    (added("schema", "shadow", owner="app"), O, LOW),
+    (removed("schema", "audit", owner="app"), O, HIGH),
+    (altered("schema", "audit", "owner", "a", "b"), W, HIGH),
+    (altered("table", T, "row_security", True, False), W, CRITICAL),
+    (altered("table", T, "row_security", True, None), W, CRITICAL),
+    (altered("table", T, "row_security", False, True), N, LOW),
+    (altered("table", T, "force_row_security", True, False), W, HIGH),
+    (altered("table", T, "owner", "a", "b"), W, HIGH),
+    (altered("table", T, "persistence", "permanent", "unlogged"), W, MEDIUM),
+    (altered("table", T, "persistence", "unlogged", "permanent"), N, LOW),
+    (altered("table", T, "replica_identity", "full", "nothing"), W, MEDIUM),
+    (altered("table", T, "replica_identity", "default", "full"), N, LOW),
+    (altered("table", T, "partition_of", None, "public.all_orders"), O, MEDIUM),
+    (altered("table", T, "options", None, ["fillfactor=70"]), O, LOW),
+    (removed("table", T, form="table"), O, HIGH),
+    (added("table", T, form="table"), O, LOW),
+    (altered("column", f"{T}.total", "not_null", True, False), W, MEDIUM),
+    (altered("column", f"{T}.total", "not_null", False, True), N, LOW),
+    (altered("column", f"{T}.total", "not_null_validated", None, False), W, MEDIUM),
+    (altered("column", f"{T}.id", "identity", "always", "by default"), W, MEDIUM),
+    (altered("column", f"{T}.id", "identity", None, "always"), N, LOW),
+    (altered("column", f"{T}.by", "default", "CURRENT_USER", "'x'"), O, MEDIUM),
+    (altered("column", f"{T}.total", "type", "numeric", "text"), O, MEDIUM),
+    (altered("column", f"{T}.total", "generated", "stored", None), O, MEDIUM),
+    (altered("column", f"{T}.total", "position", 3, 2), O, INFO),
+    (removed("column", f"{T}.total", of=f"table {T}"), O, MEDIUM),
+    (added("column", f"{T}.total", of=f"table {T}"), O, LOW),
+    (added("column", "masked.orders.iban", of="view masked.orders"), W, MEDIUM),
+    (removed("column", "masked.orders.iban", of="view masked.orders"), N, LOW),
+    (removed("constraint", f"{T}.c", type="check"), W, MEDIUM),
+    (added("constraint", f"{T}.c", type="check"), N, LOW),
+    (altered("constraint", f"{T}.c", "validated", True, False), W, MEDIUM),
+    (altered("constraint", f"{T}.c", "enforced", None, False), W, MEDIUM),
+    (altered("constraint", f"{T}.c", "definition", "CHECK (a > 0)", "CHECK (true)"), O, MEDIUM),
+    (altered("constraint", f"{T}.c", "deferrable", False, True), W, LOW),
+    (removed("index", f"{T}_i", unique=True), W, MEDIUM),
+    (removed("index", f"{T}_i", unique=False), O, LOW),
+    (added("index", f"{T}_i", unique=True), N, LOW),
+    (altered("index", f"{T}_i", "unique", True, False), W, MEDIUM),
+    (altered("index", f"{T}_i", "valid", True, False, unique=True), W, MEDIUM),
+    (altered("index", f"{T}_i", "valid", True, False, unique=False), W, LOW),
+    (altered("type", "public.email", "not_null", True, False), W, MEDIUM),
+    (altered("type", "public.email", "owner", "a", "b"), W, MEDIUM),
+    (altered("type", "public.status", "labels", ["a"], ["a", "b"]), O, LOW),
+    (altered("sequence", f"{T}_seq", "cycle", False, True), W, LOW),
+    (altered("sequence", f"{T}_seq", "owner", "a", "b"), W, MEDIUM),
+    (removed("sequence", f"{T}_seq", type="bigint"), O, LOW),
+]
+
+CODE = [
+    (altered("view", "public.v", "security_invoker", True, False), W, HIGH),
+    (altered("view", "public.v", "security_invoker", False, True), N, LOW),
+    (altered("view", "public.v", "security_barrier", True, None), W, HIGH),
+    (altered("view", "public.v", "definition", "a", "b", security_barrier=True), W, HIGH),
+    (altered("view", "public.v", "definition", "a", "b", security_barrier=False), O, MEDIUM),
+    (altered("view", "public.v", "check_option", "cascaded", None), W, MEDIUM),
+    (altered("view", "public.v", "check_option", "local", "cascaded"), N, LOW),
+    (altered("view", "public.v", "owner", "a", "b"), W, HIGH),
+    (removed("view", "public.v", owner="a"), O, MEDIUM),
+    (added("view", "public.v", owner="a"), O, LOW),
+    (altered("function", "public.f()", "security_definer", False, True, owner="app"), W, HIGH),
+    (
+        altered("function", "public.f()", "security_definer", False, True, owner="postgres"),
+        W,
+        CRITICAL,
+    ),
+    (altered("function", "public.f()", "security_definer", True, False, owner="app"), N, LOW),
+    (altered("function", "public.f()", "body", "a", "b", **DEFINER), W, HIGH),
+    (
+        altered("function", "public.f()", "body", "a", "b", **{**DEFINER, "owner": "postgres"}),
+        W,
+        CRITICAL,
+    ),
+    (altered("function", "public.f()", "body", "a", "b", security_definer=False), O, MEDIUM),
+    (altered("function", "public.f()", "body", "a", "b", returns="trigger"), O, HIGH),
+    (
+        altered("function", "public.f()", "config", ["search_path=pg_catalog"], None, **DEFINER),
+        W,
+        HIGH,
+    ),
+    (
+        altered(
+            "function", "public.f()", "config", ["search_path=a"], ["search_path=b"], **DEFINER
+        ),
+        W,
+        HIGH,
+    ),
+    (altered("function", "public.f()", "config", None, ["search_path=a"], **DEFINER), N, LOW),
+    (altered("function", "public.f()", "config", None, ["work_mem=1MB"]), O, MEDIUM),
+    (altered("function", "public.f()", "language", "plpgsql", "plpython3u"), W, CRITICAL),
+    (altered("function", "public.f()", "language", "sql", "c"), W, CRITICAL),
+    (altered("function", "public.f()", "language", "plperlu", "plperl"), N, LOW),
+    (altered("function", "public.f()", "library", "$libdir/a", "/tmp/a"), W, CRITICAL),
+    (altered("function", "public.f()", "leakproof", False, True), W, HIGH),
+    (altered("function", "public.f()", "owner", "a", "b", security_definer=True), W, HIGH),
+    (
+        altered("function", "public.f()", "owner", "a", "postgres", security_definer=True),
+        W,
+        CRITICAL,
+    ),
+    (altered("function", "public.f()", "owner", "a", "b", security_definer=False), W, MEDIUM),
+    (altered("function", "public.f()", "volatility", "stable", "volatile"), O, LOW),
+    (added("function", "public.f()", **DEFINER), W, HIGH),
+    (
+        added("function", "public.f()", **DEFINER, config=["search_path=pg_catalog, pg_temp"]),
+        W,
+        MEDIUM,
+    ),
+    (added("function", "public.f()", language="plperlu"), W, CRITICAL),
+    (added("function", "public.f()", language="sql"), O, LOW),
+    (removed("function", "public.f()", **DEFINER), N, LOW),
+    (removed("trigger", f"{T}.audit", enabled="origin"), W, HIGH),
+    (added("trigger", f"{T}.audit", enabled="origin"), O, MEDIUM),
+    (altered("trigger", f"{T}.audit", "enabled", "origin", "disabled"), W, HIGH),
+    (altered("trigger", f"{T}.audit", "enabled", "always", "replica"), W, HIGH),
+    (altered("trigger", f"{T}.audit", "enabled", "disabled", "origin"), N, LOW),
+    (altered("trigger", f"{T}.audit", "function", "audit.log()", "public.nothing()"), W, HIGH),
+    (altered("trigger", f"{T}.audit", "definition", "x", "x WHEN (false)"), W, HIGH),
+    (added("policy", f"{T}.p", **PERMISSIVE, using="(tenant = 1)"), W, HIGH),
+    (added("policy", f"{T}.p", **PERMISSIVE, using="true"), W, CRITICAL),
+    (removed("policy", f"{T}.p", **PERMISSIVE, using="true"), N, MEDIUM),
+    (added("policy", f"{T}.p", **RESTRICTIVE), N, LOW),
+    (removed("policy", f"{T}.p", **RESTRICTIVE), W, HIGH),
+    (altered("policy", f"{T}.p", "permissive", False, True), W, HIGH),
+    (altered("policy", f"{T}.p", "permissive", True, False), N, LOW),
+    (altered("policy", f"{T}.p", "using", "(tenant = 1)", "true", **PERMISSIVE), W, CRITICAL),
+    (altered("policy", f"{T}.p", "check", "(a)", "(b)", **RESTRICTIVE), W, HIGH),
+    (altered("policy", f"{T}.p", "roles", ["alice"], ["alice", "bob"], **PERMISSIVE), W, HIGH),
+    (altered("policy", f"{T}.p", "roles", ["alice"], ["PUBLIC"], **PERMISSIVE), W, HIGH),
+    (altered("policy", f"{T}.p", "roles", ["PUBLIC"], ["alice"], **PERMISSIVE), N, LOW),
+    (altered("policy", f"{T}.p", "roles", ["PUBLIC"], ["alice"], **RESTRICTIVE), W, HIGH),
+    (altered("policy", f"{T}.p", "roles", ["alice"], ["PUBLIC"], **RESTRICTIVE), N, LOW),
+    (altered("policy", f"{T}.p", "roles", ["PUBLIC", "a"], ["PUBLIC"], **PERMISSIVE), O, LOW),
+    (altered("policy", f"{T}.p", "command", "select", "all", **PERMISSIVE), W, HIGH),
+    (altered("policy", f"{T}.p", "command", "all", "select", **RESTRICTIVE), W, HIGH),
+    (added("extension", "plpython3u", version="1.0"), W, CRITICAL),
+    (added("extension", "dblink", version="1.2"), W, HIGH),
+    (added("extension", "file_fdw", version="1.0"), W, HIGH),
+    (added("extension", "pg_cron", version="1.6"), W, HIGH),
+    (added("extension", "hstore", version="1.8"), W, MEDIUM),
+    (removed("extension", "hstore", version="1.8"), N, LOW),
+    (removed("extension", "pgaudit", version="17"), W, HIGH),
+    (added("extension", "pgaudit", version="17"), N, LOW),
+    (altered("extension", "hstore", "version", "1.7", "1.8"), O, MEDIUM),
+    (altered("extension", "hstore", "schema", "public", "x"), O, LOW),
+    (altered("extension", "hstore", "owner", "a", "b"), W, MEDIUM),
+]
+
+SETTINGS = [
+    (setting("ssl", "on", "off"), W, CRITICAL),
+    (setting("ssl", "off", "on"), N, INFO),
+    (setting("rds.force_ssl", "1", "0"), W, CRITICAL),
+    (setting("ssl_min_protocol_version", "TLSv1.2", "TLSv1"), W, HIGH),
+    (setting("ssl_min_protocol_version", "TLSv1.2", "TLSv1.3"), N, INFO),
+    (setting("ssl_max_protocol_version", "", "TLSv1.1"), W, HIGH),
+    (setting("ssl_ciphers", "HIGH:!aNULL", "HIGH"), W, HIGH),
+    (setting("ssl_ciphers", "HIGH", "HIGH:MEDIUM"), W, HIGH),
+    (setting("ssl_ciphers", "HIGH:MEDIUM", "HIGH:!aNULL"), N, INFO),
+    (setting("ssl_prefer_server_ciphers", "on", "off"), W, HIGH),
+    (setting("ssl_crl_file", "root.crl", ""), W, HIGH),
+    (setting("ssl_cert_file", "a", "b"), O, MEDIUM),
+    (setting("ssl_ca_file", "a", "b"), W, CRITICAL),
+    (setting("password_encryption", "scram-sha-256", "md5"), W, HIGH),
+    (setting("password_encryption", "md5", "scram-sha-256"), N, INFO),
+    (setting("rds.accepted_password_auth_method", "scram", "md5+scram"), W, HIGH),
+    (setting("scram_iterations", "4096", "1"), W, MEDIUM),
+    (override("scram_iterations", None, "1"), W, MEDIUM),
+    (setting("md5_password_warnings", "on", "off"), W, MEDIUM),
+    (setting("credcheck.password_min_length", "12", "4"), W, MEDIUM),
+    (setting("credcheck.max_auth_failure", "3", "0"), W, MEDIUM),
+    (setting("auth_delay.milliseconds", "500", "0"), W, MEDIUM),
+    (setting("gss_accept_delegation", "off", "on"), W, HIGH),
+    (setting("krb_server_keyfile", "a", "b"), W, CRITICAL),
+    (setting("oauth_validator_libraries", "", "validator"), W, CRITICAL),
+    (setting("listen_addresses", "localhost", "*"), W, HIGH),
+    (setting("listen_addresses", "localhost", "localhost, 10.0.0.1"), W, HIGH),
+    (setting("listen_addresses", "*", "localhost"), N, INFO),
+    (setting("listen_addresses", "0.0.0.0", "10.0.0.1"), N, INFO),
+    (setting("port", "5432", "5433"), O, MEDIUM),
+    (setting("unix_socket_permissions", "0770", "0777"), W, MEDIUM),
+    (setting("unix_socket_permissions", "0777", "0700"), N, INFO),
+    (setting("unix_socket_permissions", "0740", "0704"), W, MEDIUM),
+    (setting("unix_socket_group", "", "www-data"), W, MEDIUM),
+    (setting("hba_file", "/etc/pg_hba.conf", "/tmp/pg_hba.conf"), W, CRITICAL),
+    (setting("config_file", "a", "b"), W, CRITICAL),
+    (setting("archive_command", "true", "curl evil"), W, CRITICAL),
+    (setting("restore_command", "", "sh x"), W, CRITICAL),
+    (setting("jit_provider", "llvmjit", "x"), W, CRITICAL),
+    (setting("primary_conninfo", "a", "b"), W, HIGH),
+    (setting("shared_preload_libraries", "pg_stat_statements", "pg_stat_statements,evil"), W, HIGH),
+    (setting("shared_preload_libraries", "pgaudit, auto_explain", "auto_explain"), W, HIGH),
+    (setting("shared_preload_libraries", "", "pgaudit"), N, INFO),
+    (setting("shared_preload_libraries", "", "/tmp/pgaudit"), W, HIGH),
+    (setting("shared_preload_libraries", "a,b", "b, a"), O, LOW),
+    (override("local_preload_libraries", None, "$libdir/plugins/x"), W, HIGH),
+    (setting("dynamic_library_path", "$libdir", "/tmp:$libdir"), W, HIGH),
+    (setting("extension_control_path", "$system:/a", "/a:$system"), W, HIGH),
+    (setting("allow_system_table_mods", "off", "on"), W, HIGH),
+    (setting("allow_in_place_tablespaces", "off", "on"), W, HIGH),
+    (setting("allow_alter_system", "off", "on"), W, HIGH),
+    (setting("allow_alter_system", "on", "off"), N, INFO),
+    (setting("event_triggers", "on", "off"), W, HIGH),
+    (setting("session_replication_role", "origin", "replica"), W, CRITICAL),
+    (setting("session_replication_role", "origin", "local"), O, LOW),
+    (override("session_replication_role", None, "replica"), W, CRITICAL),
+    (override("session_replication_role", "replica", None), N, INFO),
+    (override("role", None, "admin"), W, HIGH),
+    (setting("row_security", "on", "off"), O, MEDIUM),
+    (setting("restrict_nonsystem_relation_kind", "view, foreign-table", "view"), W, MEDIUM),
+    (setting("createrole_self_grant", "", "set, inherit"), W, MEDIUM),
+    (setting("lo_compat_privileges", "off", "on"), W, MEDIUM),
+    (setting("standard_conforming_strings", "on", "off"), W, MEDIUM),
+    (override("standard_conforming_strings", None, "on"), O, MEDIUM),
+    (setting("backslash_quote", "safe_encoding", "on"), W, MEDIUM),
+    (setting("transform_null_equals", "off", "on"), W, MEDIUM),
+    (setting("search_path", '"$user", public', '"$user", public, x'), W, MEDIUM),
+    (setting("search_path", '"$user", public', "public"), N, INFO),
+    (setting("search_path", "a, b", "b, a"), W, MEDIUM),
+    (setting("search_path", "Public", '"public"'), O, LOW),
+    (override("search_path", None, "shadow, public"), W, MEDIUM),
+    (setting("fsync", "on", "off"), W, HIGH),
+    (setting("full_page_writes", "on", "off"), W, HIGH),
+    (setting("data_checksums", "on", "off"), W, HIGH),
+    (setting("zero_damaged_pages", "off", "on"), W, HIGH),
+    (setting("synchronous_commit", "on", "off"), W, MEDIUM),
+    (setting("wal_level", "replica", "minimal"), W, MEDIUM),
+    (setting("wal_level", "replica", "logical"), O, LOW),
+    (setting("archive_mode", "on", "off"), W, MEDIUM),
+    (setting("synchronous_standby_names", "a", ""), W, MEDIUM),
+    (setting("rds.logical_replication", "0", "1"), W, MEDIUM),
+    (setting("rds.something_new", "0", "1"), O, MEDIUM),
+    (setting("rds.allowed_extensions", "hstore", "*"), W, HIGH),
+    (setting("cloudsql.iam_authentication", "on", "off"), W, HIGH),
+    (setting("statement_timeout", "30000", "0", unit="ms"), W, LOW),
+    (setting("statement_timeout", "30000", "60000", unit="ms"), W, LOW),
+    (setting("statement_timeout", "0", "30000", unit="ms"), N, INFO),
+    (override("statement_timeout", None, "0"), W, LOW),
+    (override("statement_timeout", None, "30s"), N, INFO),
+    (override("statement_timeout", "30s", "1min"), W, LOW),
+    (override("statement_timeout", "60s", "1min"), O, MEDIUM),
+    (override("idle_in_transaction_session_timeout", "5min", None), W, LOW),
+    (setting("authentication_timeout", "60", "600", unit="s"), W, LOW),
+    (setting("temp_file_limit", "1024", "-1", unit="kB"), W, LOW),
+    (setting("default_transaction_read_only", "on", "off"), W, LOW),
+    (setting("default_transaction_isolation", "serializable", "read committed"), W, LOW),
+    (setting("check_function_bodies", "on", "off"), W, LOW),
+    (setting("debug_print_plan", "off", "on"), O, LOW),
+    (setting("server_version", "17.4", "17.5"), O, MEDIUM),
+    (setting("max_connections", "100", "500"), O, LOW),
+    (setting("tcp_keepalives_idle", "0", "60"), O, LOW),
+    (override("work_mem", None, "1GB"), O, MEDIUM),
+    (altered("setting", "ssl", "source", "default", "configuration file"), O, LOW),
+    (altered("setting", "ssl", "source_file", None, "/tmp/x.conf"), O, LOW),
+    (altered("setting", "ssl", "pending_restart", None, True), O, LOW),
+]
+
+LOGGING = [
+    (setting("log_statement", "all", "ddl"), W, HIGH),
+    (setting("log_statement", "none", "mod"), N, INFO),
+    (override("log_statement", None, "none"), W, HIGH),
+    (override("log_statement", None, "ddl"), W, HIGH),
+    (override("log_statement", None, "all"), O, LOW),
+    (override("log_statement", "none", None), N, INFO),
+    (setting("log_connections", "on", "off"), W, HIGH),
+    (setting("log_connections", "on", "receipt,authentication,authorization"), O, LOW),
+    (setting("log_connections", "all", "receipt"), W, HIGH),
+    (setting("log_connections", "", "authorization"), N, INFO),
+    (override("log_connections", None, "off", whom="all roles"), W, HIGH),
+    (setting("log_disconnections", "on", "off"), W, HIGH),
+    (override("log_disconnections", None, "off"), W, HIGH),
+    (setting("log_min_duration_statement", "0", "-1", unit="ms"), W, MEDIUM),
+    (setting("log_min_duration_statement", "250", "1000", unit="ms"), W, MEDIUM),
+    (setting("log_min_duration_statement", "-1", "250", unit="ms"), N, INFO),
+    (setting("log_min_messages", "warning", "panic"), W, MEDIUM),
+    (setting("log_min_messages", "warning", "debug1"), N, INFO),
+    (setting("log_min_error_statement", "error", "log"), W, HIGH),
+    (setting("log_error_verbosity", "default", "terse"), W, MEDIUM),
+    (setting("log_line_prefix", "%m [%p] %q%u@%d ", "%m [%p] "), W, MEDIUM),
+    (setting("log_line_prefix", "%m [%p] ", "%t %u"), W, MEDIUM),
+    (setting("log_line_prefix", "%m [%-5p] ", "%m [%p] %u"), N, INFO),
+    (setting("logging_collector", "on", "off"), W, HIGH),
+    (setting("log_destination", "stderr,csvlog", "stderr"), W, HIGH),
+    (setting("log_directory", "log", "/tmp"), O, MEDIUM),
+    (setting("log_file_mode", "0600", "0644"), W, MEDIUM),
+    (setting("log_truncate_on_rotation", "off", "on"), W, MEDIUM),
+    (setting("log_replication_commands", "on", "off"), W, MEDIUM),
+    (setting("log_parameter_max_length", "-1", "0", unit="B"), W, HIGH),
+    (setting("log_statement_sample_rate", "1", "0.01"), W, HIGH),
+    (setting("log_transaction_sample_rate", "0.5", "0"), W, LOW),
+    (setting("log_checkpoints", "on", "off"), W, LOW),
+    (setting("log_temp_files", "1024", "-1", unit="kB"), W, LOW),
+    (setting("log_temp_files", "1024", "1", unit="kB"), N, INFO),
+    (setting("log_autovacuum_min_duration", "600000", "-1", unit="ms"), W, LOW),
+    (setting("log_startup_progress_interval", "10000", "0", unit="ms"), W, LOW),
+    (setting("log_hostname", "on", "off"), W, LOW),
+    (setting("log_rotation_age", "1440", "60", unit="min"), O, LOW),
+    (setting("syslog_split_messages", "on", "off"), O, LOW),
+    (setting("pgaudit.log", "all", "ddl"), W, HIGH),
+    (setting("pgaudit.log", "ddl, write", "none"), W, HIGH),
+    (setting("pgaudit.log", "ALL", "all, -misc"), W, HIGH),
+    (setting("pgaudit.log", "none", "ddl"), N, INFO),
+    (override("pgaudit.log", None, "none"), W, HIGH),
+    (removed("setting", "pgaudit.log", value="all"), W, HIGH),
+    (setting("pgaudit.log_catalog", "on", "off"), W, HIGH),
+    (setting("pgaudit.log_statement_once", "off", "on"), W, HIGH),
+    (setting("pgaudit.log_parameter_max_size", "0", "10"), W, HIGH),
+    (setting("pgaudit.role", "auditor", ""), W, HIGH),
+    (setting("pgaudit.log_level", "log", "notice"), O, LOW),
+    (setting("cloudsql.enable_pgaudit", "on", "off"), W, HIGH),
+    (setting("rds.log_retention_period", "10080", "1440"), W, HIGH),
+    (setting("rds.force_admin_logging_level", "log", "disabled"), W, MEDIUM),
+    (setting("auto_explain.log_min_duration", "100", "-1", unit="ms"), W, LOW),
+    (setting("track_commit_timestamp", "on", "off"), W, MEDIUM),
+    (setting("track_activities", "on", "off"), W, LOW),
+    (setting("pg_stat_statements.track", "all", "none"), W, LOW),
+    (setting("pg_stat_statements.max", "5000", "100"), W, LOW),
+    (setting("track_functions", "none", "all"), N, INFO),
+]
+
+ROWS = [*EVIDENCE, *ROLES, *GRANTS, *SCHEMA, *CODE, *SETTINGS, *LOGGING]
+
+
+def label(change):
+    values = "" if change.operation is not Operation.ALTERED else f" {change.before} {change.after}"
+    return f"{change.operation.value} {change.kind} {change.name} {change.attribute}{values}"
+
+
+@pytest.mark.parametrize(
+    ("change", "direction", "at_least"), ROWS, ids=[label(row[0])[:90] for row in ROWS]
+)
+def test_shipped_rules_say_what_a_change_means(change, direction, at_least):
+    found = judge(change, RULES)
+    assert found.direction is direction, found
+    assert found.severity >= at_least, found
+    assert found.controls["nist_800_53"][:2] == ["CM-3", "CM-6"]
+
+
+def test_no_shipped_rule_is_dead():
+    used = {judge(change, RULES).rule for change, _, _ in ROWS}
+    assert {rule.id for rule in RULES.rules} - used == set()
+
+
+def test_no_shipped_direction_is_dead():
+    used = {judge(change, RULES).ordering for change, _, _ in ROWS}
+    assert {one.id for one in RULES.directions} - used == set()
+
+
+def test_what_narrows_is_never_more_than_medium():
+    found = [judge(change, RULES) for change, _, _ in ROWS]
+    assert all(one.severity <= MEDIUM for one in found if one.direction is N)
+
+
+def test_severity_of_the_rows_is_exact_where_it_is_low():
+    """The rows state the least; for what is info or low they also state the most."""
+    for change, _, at_least in ROWS:
+        if at_least <= LOW:
+            assert judge(change, RULES).severity is at_least, label(change)
+
+
+def test_titles_are_short_facts():
+    for rule in RULES.rules:
+        assert len(rule.title) <= 70, rule.id
+        assert not rule.title.endswith("."), rule.id

@@ -1,0 +1,39 @@
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+_spec = importlib.util.spec_from_file_location(
+    "postgres_cases", Path(__file__).with_name("cases.py")
+)
+cases = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(cases)
+
+
+def difference(before, after):
+    """(kind, name, attribute) of all that differs; + and - for objects that came or went."""
+    found = {(*key, "-") for key in before.objects.keys() - after.objects.keys()}
+    found |= {(*key, "+") for key in after.objects.keys() - before.objects.keys()}
+    for key in before.objects.keys() & after.objects.keys():
+        old, new = before.objects[key].attributes, after.objects[key].attributes
+        found |= {(*key, name) for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+    return found
+
+
+def statements(text):
+    """The parts between semicolons that stand outside string literals."""
+    parts = re.findall(r"(?:[^;']|'[^']*')+", text)
+    return [part for part in parts if part.strip()]
+
+
+@pytest.mark.parametrize(
+    "case", cases.CASES, ids=[f"{n}-{case.change[:50]}" for n, case in enumerate(cases.CASES)]
+)
+def test_a_statement_shows_on_exactly_the_right_attributes(case, database, major):
+    if major < case.since:
+        pytest.skip(f"from PostgreSQL {case.since}")
+    database.run(*statements(case.setup))
+    before = database.scan()
+    database.run(*statements(case.change))
+    assert difference(before, database.scan()) == case.expected
