@@ -45,7 +45,7 @@ class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[log]``: the public key (C2SP vkey) that all of the log is verified against; its name is the log's."""
+    """``[log]``: the public key (C2SP vkey) that the log is verified against, with its name."""
 
     key: str
 
@@ -124,7 +124,7 @@ class Settings(msgspec.Struct, frozen=True):
         value = environment.get(name, "")
         if not value:
             raise ConfigError(
-                f"the environment variable {name}, which holds the DSN of {target.slug}, is not set",
+                f"the environment variable {name}, for the DSN of {target.slug}, is not set",
                 next_step=f"export {name}='postgresql://user@host/database' (password: ~/.pgpass)",
             )
         return value
@@ -201,12 +201,17 @@ key = {_quote(vkey)}
 """
 
 
-def add_target(settings: Settings, slug: str, section: TargetSection) -> Settings:
-    """Append a target to the file, leaving every other byte of it alone. Raises: ConfigError."""
+def check_new_target(settings: Settings, slug: str, section: TargetSection) -> None:
+    """Return if the target can be added. Raises: ConfigError."""
     if slug in settings.file.targets:
         raise ConfigError(
             f"there is a target {slug} already", next_step=f"edit [targets.{slug}] in the file"
         )
+    _check_target(settings.path, slug, section)
+
+
+def add_target(settings: Settings, slug: str, section: TargetSection) -> Settings:
+    """Append a checked target to the file, leaving every other byte of it alone."""
     lines = [
         f"[targets.{_quote(slug)}]",
         f"kind = {_quote(section.kind)}",
@@ -218,7 +223,6 @@ def add_target(settings: Settings, slug: str, section: TargetSection) -> Setting
         lines.append(f"approvers = [{', '.join(map(_quote, section.approvers))}]")
     old = settings.path.read_text()
     separator = "\n" if old.endswith("\n") else "\n\n"
-    _check_target(settings.path, slug, section)
     replace(settings.path, old + separator + "\n".join(lines) + "\n")
     return load(settings.path)
 

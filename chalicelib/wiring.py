@@ -21,11 +21,10 @@ from chalicelib.drift.judge import load as load_rules
 from chalicelib.drift.state import States
 from chalicelib.evidence import note
 from chalicelib.evidence.fsck import fsck
-
 from chalicelib.evidence.log import Log
 from chalicelib.evidence.report import Kind, Problem, Report, Severity
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import ConfigError, KeyUnusable, UsageError
+from chalicelib.kernel.errors import ConfigError
 from chalicelib.kernel.record import Draft
 from chalicelib.local import faults
 from chalicelib.local.clock import SystemClock
@@ -53,8 +52,8 @@ __all__ = ["Rules", "Services", "connect", "create", "rules", "source"]
 TOOL = f"holdfast/{__version__}"
 LOG_STREAM = "log"
 OPENED = "log.opened"
-SIGNING_KEY = "key/signing.pem"
-SECRET = "key/secret"
+SIGNING_KEY_FILE = "key/signing.pem"
+SECRET_FILE = "key/secret"  # noqa: S105 - where it is, not what it is
 CONFIGURED = "target.configured"
 
 
@@ -79,7 +78,7 @@ class Services:
         return source(dsn, self.settings.file.postgres, concealed(self.secret))
 
     def unnamed(self, dsn: str) -> Target:
-        """The target of a DSN: the configured one with this very DSN, else one named by the place."""
+        """The target of a DSN: the configured one that has it, else one named by the place."""
         for slug in sorted(self.settings.file.targets):
             one = self.settings.target(slug)
             if os.environ.get(self.settings.file.targets[slug].dsn_env) == dsn:
@@ -92,8 +91,8 @@ class Services:
     def fsck(self, outside: bytes | None, progress: Callable[[str, int, int], None]) -> Report:
         """Everything derived again from the bytes: the log, and what its records refer to.
 
-        ``outside``: a checkpoint that was kept elsewhere. Raises: StoreUnavailable, Busy; Malformed,
-        BadSignature, where ``outside`` is no checkpoint of this log.
+        ``outside``: a checkpoint that was kept elsewhere. Raises: StoreUnavailable, Busy;
+        Malformed, BadSignature, where ``outside`` is no checkpoint of this log.
         """
         audit = Audit(self.desk.objects, self.desk.trusted)
 
@@ -133,9 +132,8 @@ class Services:
         return msgspec.structs.replace(report, problems=report.problems + caches)
 
     def configured(self, name: TargetName, section: TargetSection, actor: Actor) -> None:
-        """Record that a target is added, before it is."""
-        if name.slug in self.settings.file.targets:
-            raise ConfigError(f"there is a target {name.slug} already")
+        """Record that a target is added, before it is. Raises: ConfigError, if it cannot be."""
+        settings.check_new_target(self.settings, name.slug, section)
         body = {**msgspec.to_builtins(section), "name": str(name)}
         at = timestamp(self.desk.clock.now())
         self.log.append([Draft(CONFIGURED, str(name), at, actor, body)])
@@ -152,8 +150,8 @@ def connect(loaded: settings.Settings) -> Services:
             f"the store {store} is not there", next_step="restore it, or holdfast init elsewhere"
         )
     verifier = note.parse_vkey(loaded.file.log.key)
-    signer = KeyFileSigner.load(store / SIGNING_KEY)
-    secret = load_secret(store / SECRET)
+    signer = KeyFileSigner.load(store / SIGNING_KEY_FILE)
+    secret = load_secret(store / SECRET_FILE)
     objects = DirectoryWriteOnce(store / "evidence")
     derived = DirectoryDerived(store / "derived")
     documents = SqliteDocuments(store / "state.db")
@@ -194,8 +192,8 @@ def create(folder: Path, name: str, actor: Actor) -> str:
     with faults.translated("cannot make", store):
         (store / "key").mkdir(mode=0o700, parents=True, exist_ok=True)
     note.check_name(origin)
-    signer = KeyFileSigner.create(store / SIGNING_KEY)
-    create_secret(store / SECRET)
+    signer = KeyFileSigner.create(store / SIGNING_KEY_FILE)
+    create_secret(store / SECRET_FILE)
     verifier = note.verifier(origin, signer.public)
     body = {"key": str(verifier), "format": "c2sp.org/tlog-tiles"}
     at = timestamp(SystemClock().now())
@@ -217,7 +215,7 @@ def _log(store: Path, signer: KeyFileSigner, verifier: Verifier) -> Log:
 
 
 def _pause(attempt: int) -> None:
-    """Wait up to ``attempt`` centiseconds, at most half a second, and not the same for everybody."""
+    """Wait up to ``attempt`` centiseconds, at most half a second, and not all the same."""
     time.sleep(secrets.randbelow(1_000) / 1_000 * min(attempt * 0.01, 0.5))
 
 

@@ -20,7 +20,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def main() -> None:
-    """Run one command and exit with its code. An unforeseen failure is "could not tell", never 0 or 1."""
+    """Run one command and exit with its code; an unforeseen failure is "could not tell"."""
     try:
         app(prog_name="holdfast")
     except HoldfastError as error:

@@ -23,7 +23,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Holds databases to the state people signed for: scan, diff against signed baselines, "
     "and an evidence log that verifies from its bytes.",
-    epilog="Exit codes: 0 clean or done; 1 findings, or verification failed; 2 usage; 3 could not tell.",
+    epilog="Exit codes: 0 clean or done; 1 findings, or verification failed; 2 usage; "
+    "3 could not tell.",
 )
 
 
@@ -35,6 +36,12 @@ class Shared:
 
 
 shared = Shared()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"holdfast {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -51,12 +58,12 @@ def options(
             "--as", help="Who acts, if not the operating-system user. Recorded as asserted."
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_version),
+    ] = False,
 ) -> None:
     """Options that every command shares."""
-    if version:
-        typer.echo(f"holdfast {__version__}")
-        raise typer.Exit
     shared.config = config or os.environ.get("HOLDFAST_CONFIG")
     shared.person = person or os.environ.get("HOLDFAST_AS")
 

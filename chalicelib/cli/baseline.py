@@ -80,8 +80,8 @@ def _tell(target: Target, now: State, *, as_json: bool) -> None:
         return
     have = len(open_one.people())
     say(
-        f"{target.stream}: {open_one.id} proposed by {open_one.by.name}, {open_one.objects} objects, "
-        f"root {open_one.root}"
+        f"{target.stream}: {open_one.id} proposed by {open_one.by.name}, "
+        f"{open_one.objects} objects, root {open_one.root}"
     )
     say(f"approved by {have} of {target.approvals} people")
     say(

@@ -68,7 +68,7 @@ def _write_new(path: Path, data: bytes) -> None:
 
 @app.command("diff")
 def diff_command(before: Side, after: Side, as_json: JsonFlag = False) -> None:
-    """Compare two states and judge what is different. Records nothing. Exit 0 equal, 1 not, 3 unknown."""
+    """Compare two states and judge the difference. Records nothing. Exit 0 equal, 1 not."""
     old, new = _side(before), _side(after)
     rules = _rules()
     found = [

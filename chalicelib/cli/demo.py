@@ -100,8 +100,8 @@ class _Story:
         self._run("evidence", "ls", "--last", "6", expect=0)
         self._run("evidence", "fsck", expect=0)
         self._words(
-            f"\nEverything is in {self.folder}/: the settings, the log in .holdfast/, the database. "
-            f"Try: cd {self.folder} && holdfast evidence ls"
+            f"\nEverything is in {self.folder}/: the settings, the log in .holdfast/, the "
+            f"database. Try: cd {self.folder} && holdfast evidence ls"
         )
 
     def _chapter(self, title: str) -> None:
@@ -164,7 +164,7 @@ class _Story:
 
     def _worst(self) -> str:
         """The finding about the function that decides whether the model may retrain."""
-        answer = subprocess.run(  # noqa: S603 - our own command
+        answer = subprocess.run(
             [sys.executable, "-m", "chalicelib.cli", "drift", "ls", "--json"],
             cwd=self.folder,
             env=self.environment,

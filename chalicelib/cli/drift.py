@@ -38,8 +38,8 @@ def ls(
     held = services()
     rows: list[tuple[Finding, Disposition, Note]] = []
     for one in _targets(held, targets or []):
-        for note in held.desk.states.get(one.stream).findings.values():
-            rows.append((_finding(held, note), note.at(_now(held)), note))
+        notes = held.desk.states.get(one.stream).findings.values()
+        rows += [(_finding(held, note), note.at(_now(held)), note) for note in notes]
     if as_json:
         emit([_encode(*row) for row in rows])
         return

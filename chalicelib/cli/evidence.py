@@ -80,7 +80,7 @@ def show(
 
 @group.command("checkpoint")
 def checkpoint() -> None:
-    """Print the newest signed checkpoint: keep a copy elsewhere, and fsck can hold the log to it."""
+    """Print the newest signed checkpoint: kept elsewhere, it holds the log to what it was."""
     data = services().log.checkpoint()
     if data is None:
         raise NotFound("the log is empty and has no checkpoint yet")

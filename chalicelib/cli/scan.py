@@ -1,4 +1,4 @@
-"""``holdfast scan``: read targets, compare them with their signed baselines, record what was found."""
+"""``holdfast scan``: read targets, compare with their signed baselines, record the outcome."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def scan_command(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Snapshot, verify the baseline, diff, judge, record. Exit 0 clean, 1 findings, 3 could not tell."""
+    """Snapshot, verify the baseline, diff, judge, record. Exit 0 clean, 1 findings, 3 unknown."""
     held = services()
     chosen = _chosen(held, targets or [])
     results: list[Result] = []
     failures: list[tuple[str, HoldfastError]] = []
     for target, dsn in chosen:
         try:
-            source = held.source(dsn if dsn else held.dsn(target))
+            source = held.source(dsn or held.dsn(target))
             with reading(target.stream) as progress:
                 results.append(scan(held.desk, target, source, actor=actor(), progress=progress))
         except (Busy, UsageError) as error:

@@ -145,7 +145,8 @@ def difference(before: str, after: str, most: int) -> Text:
     ]
     text = Text()
     for line in lines[:most]:
-        text.append(clip(plain(line), 100) + "\n", "green" if line.startswith("+") else "red")
+        shade = "green" if line.startswith("+") else "red"
+        text.append(f"{line[0]} {clip(plain(line[1:]), 100)}\n", shade)
     if len(lines) > most:
         text.append(f"… {len(lines) - most} more lines\n", "dim")
     text.rstrip()

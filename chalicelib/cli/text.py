@@ -93,7 +93,7 @@ def whole(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return value if value else '""'
+            return value or '""'
         case list():
             return ", ".join(map(whole, value)) if value else "(empty)"
         case dict():

@@ -109,7 +109,12 @@ def finish(desk: Desk, target: Target, actor: Actor) -> state.State:
     if agreed is None or len(agreed.people()) < target.approvals:
         return now
     envelope = baseline.seal(
-        target.stream, agreed, target.approvals, desk.tool, desk.signer, desk.keyid
+        target.stream,
+        agreed,
+        required=target.approvals,
+        tool=desk.tool,
+        signer=desk.signer,
+        keyid=desk.keyid,
     )
     digest = canon.sha256(envelope)
     desk.objects.put(envelope_key(digest), envelope)

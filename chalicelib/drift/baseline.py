@@ -32,7 +32,7 @@ PREDICATE_TYPE = "urn:holdfast:predicate:baseline:v1"
 
 
 class Vote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who proposed or approved, when, and the leaf of the log that says so (hash in hexadecimal)."""
+    """Who proposed or approved, when, and the leaf of the log that says so (hash, hexadecimal)."""
 
     by: Actor
     at: str
@@ -84,7 +84,7 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 def seal(
-    target: str, agreed: state.Proposal, required: int, tool: str, signer: Signer, keyid: str
+    target: str, agreed: state.Proposal, *, required: int, tool: str, signer: Signer, keyid: str
 ) -> bytes:
     """The signed envelope of an agreed proposal. Raises: TooFewApprovals."""
     proposed = Vote(agreed.by, agreed.at, agreed.index, agreed.leaf)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SPEAKS_FOR_ITSELF = frozenset({"grant", "membership", "role_setting", "default_privilege"})
-"""Kinds that stay findings of their own when they arrive together with their parent: who may do what."""
+"""Kinds that stay findings of their own when they arrive with their parent: who may do what."""
 
 
 class Operation(enum.Enum):
@@ -34,7 +34,7 @@ class Change(msgspec.Struct, frozen=True):
     """One object added or removed, or one attribute of it altered.
 
     For ``ALTERED``, ``attribute`` is named, ``before`` and ``after`` are its values (None: absent).
-    For the others ``attribute`` is empty, ``before`` and ``after`` are the whole attributes or None.
+    For the others ``attribute`` is empty, ``before`` and ``after`` all attributes, or None.
     ``old`` and ``new`` are the whole object's attributes on either side, for rules that look there.
     ``parts`` are the children that came or went with it (a table's columns), ``parts_root`` the
     Merkle root over their lines, hexadecimal.
@@ -166,7 +166,7 @@ def _unreadable(before: Snapshot, after: Snapshot) -> Iterator[Change]:
 
 
 def unreadable(name: str, attributes: dict[str, Value]) -> Change:
-    """The change that says that nobody can tell about ``name``; ``attributes`` hold reason and needs."""
+    """The change that says that nobody can tell about ``name``, and why (``attributes``)."""
     return Change(
         operation=Operation.UNREADABLE,
         kind=COVERAGE,

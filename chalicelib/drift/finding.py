@@ -35,8 +35,8 @@ class When(msgspec.Struct, frozen=True, omit_defaults=True):
     """When a change came about, as exactly as anybody can know.
 
     ``not_before`` and ``not_after``: the window between the last look without it and the first with
-    it. ``committed``: the commit time of the catalogue row that carries it, and ``source`` says which.
-    All as in kernel.clock.
+    it. ``committed``: the commit time of the catalogue row that carries it; ``source`` says which
+    row. All as in kernel.clock.
     """
 
     not_after: str

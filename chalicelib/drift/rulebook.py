@@ -94,7 +94,9 @@ class CompiledRule:
         self.match = CompiledMatch(rule)
         title = rule.title
         if not title.strip() or not title.isprintable() or len(title) > MAX_TITLE_CHARACTERS:
-            raise ValueError(f"expected a title of 1 to {MAX_TITLE_CHARACTERS} printable characters")
+            raise ValueError(
+                f"expected a printable title of at most {MAX_TITLE_CHARACTERS} letters"
+            )
         unknown = [name for name in rule.controls if name not in controls.sets]
         if unknown:
             known = ", ".join(sorted(controls.sets))
@@ -133,6 +135,7 @@ class Candidate(Protocol):
 
 
 C = TypeVar("C", bound=Candidate)
+T = TypeVar("T")
 
 
 class Rules:
@@ -216,19 +219,51 @@ def load(*user_texts: str | bytes, names: Sequence[str] = ()) -> Rules:
     """
     labels = [*names[: len(user_texts)]]
     labels += [f"rules text {number + 1}" for number in range(len(labels), len(user_texts))]
-    texts = [*zip(labels, user_texts, strict=True), *_shipped()]
-    controls = msgspec.convert(tomllib.loads(_resource("controls.toml")), Controls)
-    directions: dict[str, CompiledOrdering] = {}
-    rules: dict[str, CompiledRule] = {}
-    for label, text in texts:
+    shipped = _shipped()
+    users = _Book(dict(shipped.directions), dict(shipped.rules), shipped.controls)
+    for label, text in zip(labels, user_texts, strict=True):
+        users.add(label, text)
+    return Rules(
+        _last_to_front(users.directions, len(shipped.directions)),
+        _last_to_front(users.rules, len(shipped.rules)),
+        users.controls,
+    )
+
+
+def _last_to_front(entries: dict[str, T], count: int) -> list[T]:
+    """The entries with the first ``count`` moved behind all others."""
+    ordered = list(entries.values())
+    return ordered[count:] + ordered[:count]
+
+
+class _Book(NamedTuple):
+    """Entries by id, in the order in which they were added."""
+
+    directions: dict[str, CompiledOrdering]
+    rules: dict[str, CompiledRule]
+    controls: Controls
+
+    def add(self, label: str, text: str | bytes) -> None:
+        """Add the tables of one text. Raises: ConfigError."""
         tables = _parse(label, text)
         for table in tables.keys() - {"direction", "rule"}:
             raise ConfigError(
                 f"{label}: unknown table {table!r}; expected [[rule]] and [[direction]]"
             )
-        _collect(label, "direction", tables, directions, _ordering)
-        _collect(label, "rule", tables, rules, functools.partial(_rule, controls=controls))
-    return Rules(list(directions.values()), list(rules.values()), controls)
+        _collect(label, "direction", tables, self.directions, _ordering)
+        _collect(label, "rule", tables, self.rules, lambda one: _rule(one, self.controls))
+
+
+@functools.cache
+def _shipped() -> _Book:
+    """The shipped rules, in the order of their files' names. Not to be added to."""
+    package = resources.files("chalicelib.drift")
+    controls = tomllib.loads(package.joinpath("controls.toml").read_text("utf-8"))
+    book = _Book({}, {}, msgspec.convert(controls, Controls))
+    files = {one.name: one for one in package.joinpath("rules").iterdir()}
+    for name in sorted(name for name in files if name.endswith(".toml")):
+        book.add(name, files[name].read_bytes())
+    return book
 
 
 def _ordering(entry: Any) -> CompiledOrdering:
@@ -239,20 +274,6 @@ def _rule(entry: Any, controls: Controls) -> CompiledRule:
     return CompiledRule(msgspec.convert(entry, Rule), controls)
 
 
-def _shipped() -> list[tuple[str, str]]:
-    """The shipped texts with their names, in the order of their names."""
-    folder = resources.files("chalicelib.drift").joinpath("rules")
-    return [
-        (one.name, one.read_text("utf-8"))
-        for one in sorted(folder.iterdir(), key=lambda one: one.name)
-        if one.name.endswith(".toml")
-    ]
-
-
-def _resource(name: str) -> str:
-    return resources.files("chalicelib.drift").joinpath(name).read_text("utf-8")
-
-
 def _parse(label: str, text: str | bytes) -> dict[str, Any]:
     try:
         data = text.encode() if isinstance(text, str) else text
@@ -261,11 +282,8 @@ def _parse(label: str, text: str | bytes) -> dict[str, Any]:
                 f"{label}: {len(data)} bytes of rules; expected at most {MAX_TEXT_BYTES}"
             )
         return tomllib.loads(data.decode())
-    except (UnicodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also for integers past all bounds
         raise ConfigError(f"{label}: not TOML: {error}") from None
-
-
-T = TypeVar("T")
 
 
 def _collect(

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,6 @@ from chalicelib.kernel.errors import (
     CouldNotTell,
     HoldfastError,
     NoBaseline,
-    StoreUnavailable,
     VerificationFailed,
 )
 from chalicelib.kernel.record import Draft
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from chalicelib.drift.source import Reading, Source
     from chalicelib.drift.state import State
     from chalicelib.kernel.record import Actor, Entry
-
-Progress = "Callable[[str, int, int], None]"
 
 
 class Outcome(enum.Enum):
@@ -83,10 +80,17 @@ def scan(
         return _Scan(desk, target, actor).run(source, progress)
 
 
-def look(source: Source, progress: Callable[..., None]) -> tuple[Snapshot, Reading]:
-    """A target's snapshot now, recorded nowhere. Raises: CouldNotTell, as the source does."""
+class Look(NamedTuple):
+    """A target as it was read: its snapshot, and what was noted while reading."""
+
+    snapshot: Snapshot
+    reading: Reading
+
+
+def look(source: Source, progress: Callable[..., None]) -> Look:
+    """The target now, recorded nowhere. Raises: CouldNotTell, as the source does."""
     reading = source.read(progress)
-    return build(reading.objects), reading
+    return Look(build(reading.objects), reading)
 
 
 def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
@@ -122,96 +126,72 @@ class _Scan:
         self.started = desk.clock.now()
         self.state = approval.finish(desk, target, actor)
         self.failure: HoldfastError | None = None
+        self.changes: list[Change] = []
+        self.held: baseline.Baseline | None = None
+        self.look: Look | None = None
 
     def run(self, source: Source, progress: Callable[..., None]) -> Result:
-        changes: list[Change] = []
-        held: baseline.Baseline | None = None
+        self._verify()  # 2
+        self._read(source, progress)  # 3
+        if self.look is not None:
+            self._keep(self.look.snapshot)  # 4
+            self.changes += (
+                _coverage(self.look.snapshot)
+                if self.held is None
+                else diff(self.held.snapshot, self.look.snapshot)
+            )
+        return self._record()  # 5
+
+    def _verify(self) -> None:
         try:
-            held = verified(self.desk, self.target, self.state)  # 2
-        except StoreUnavailable:
-            raise
-        except (VerificationFailed, NoBaseline) as error:
+            self.held = verified(self.desk, self.target, self.state)
+        except NoBaseline as error:
             self.failure = error
-            if isinstance(error, VerificationFailed):
-                changes.append(_refused(error))
-        taken: Snapshot | None = None
-        reading: Reading | None = None
+        except VerificationFailed as error:
+            self._refuse(error)
+
+    def _refuse(self, error: VerificationFailed) -> None:
+        """What was signed for cannot be told: a critical finding, and nothing is diffed."""
+        self.failure = self.failure or error
+        self.held = None
+        if not any(change.kind == BASELINE for change in self.changes):
+            self.changes.append(_refused(error))
+
+    def _read(self, source: Source, progress: Callable[..., None]) -> None:
         try:
-            taken, reading = look(source, progress)  # 3
+            self.look = look(source, progress)
         except CouldNotTell as error:
             self.failure = self.failure or error
-            changes.append(
-                unreadable(
-                    "target",
-                    {"reason": error.message, "needs": error.next_step, "error": error.code},
-                )
-            )
-        if taken is not None:
-            held = self._keep(taken, held, changes)  # 4
-            changes += _coverage(taken) if held is None else diff(held.snapshot, taken)
-        return self._record(changes, held, taken, reading)  # 5
+            why = {"reason": error.message, "needs": error.next_step, "error": error.code}
+            self.changes.append(unreadable("target", why))
 
-    def _keep(
-        self, taken: Snapshot, held: baseline.Baseline | None, changes: list[Change]
-    ) -> baseline.Baseline | None:
+    def _keep(self, taken: Snapshot) -> None:
         """Store the snapshot. Other bytes under its digest: the store was tampered with."""
         data = taken.data
         try:
             self.desk.objects.put(approval.snapshot_key(canon.sha256(data)), data)
         except VerificationFailed as error:
-            self.failure = self.failure or error
-            if not any(change.kind == BASELINE for change in changes):
-                changes.append(_refused(error))
-            return None
-        return held
+            self._refuse(error)
 
-    def _judge(
-        self, changes: list[Change], held: baseline.Baseline | None, reading: Reading | None
-    ) -> list[Finding]:
-        read_at = reading.read_at if reading else timestamp(self.started)
-        signed_for = held.predicate.read_at if held else ""
-        window = (max(self.state.last_read_at, signed_for), read_at)
-        return [
-            finding.find(
-                self.target.stream,
-                change,
-                judge(change, self.desk.rules),
-                finding.date(
-                    change,
-                    (signed_for, window[0], window[1]),
-                    reading.committed if reading else {},
-                    reading.dropped if reading else {},
-                ),
-            )
-            for change in changes
-        ]
-
-    def _record(
-        self,
-        changes: list[Change],
-        held: baseline.Baseline | None,
-        taken: Snapshot | None,
-        reading: Reading | None,
-    ) -> Result:
-        found = self._judge(changes, held, reading)
+    def _record(self) -> Result:
         at = timestamp(self.desk.clock.now())
         known = self.state.findings
-        gone = self._gone({one.id for one in found}, compared=bool(held and taken))
         judged = [
-            (one, known[one.id].at(at) if one.id in known else Disposition.OPEN) for one in found
+            (one, known[one.id].at(at) if one.id in known else Disposition.OPEN)
+            for one in self._judge()
         ]
-        outcome = _outcome(judged, held, taken)
+        gone = self._gone({one.id for one, _ in judged})
+        outcome = _outcome(judged, compared=self.held is not None and self.look is not None)
         drafts = [
             self._draft(state.OPENED, at, finding.encode(one))
-            for one in found
+            for one, _ in judged
             if one.id not in known
         ]
-        drafts += [self._draft(state.CLOSED, at, {"id": one, "scan": at}) for one in gone]
-        drafts.append(
-            self._draft(state.SCAN, at, self._body(outcome, judged, gone, held, taken, reading))
-        )
+        drafts += [self._draft(state.CLOSED, at, {"id": one}) for one in gone]
+        drafts.append(self._draft(state.SCAN, at, self._heartbeat(outcome, judged, gone)))
         index = self.desk.journal.append(drafts)[-1].index
         self.desk.states.settle(self.target.stream)
+        taken = self.look.snapshot if self.look else None
         return Result(
             target=self.target.stream,
             outcome=outcome,
@@ -219,45 +199,61 @@ class _Scan:
             closed=gone,
             objects=len(taken.objects) if taken else 0,
             root=taken.root.hex() if taken else "",
-            baseline=held.predicate.proposal if held else "",
+            baseline=self.held.predicate.proposal if self.held else "",
             at=at,
             index=index,
             failure=self.failure,
         )
 
-    def _gone(self, present: set[str], *, compared: bool) -> list[str]:
-        """Findings that this scan proved gone. Without a comparison, drift stays what it was."""
+    def _judge(self) -> list[Finding]:
+        """Every change judged and dated; a finding that is known keeps the date it came with."""
+        reading = self.look.reading if self.look else None
+        read_at = reading.read_at if reading else timestamp(self.started)
+        signed_for = self.held.predicate.read_at if self.held else ""
+        window = (signed_for, max(self.state.last_read_at, signed_for), read_at)
+        committed = reading.committed if reading else {}
+        dropped = reading.dropped if reading else {}
+        found = []
+        for change in self.changes:
+            known = self.state.findings.get(finding.identify(self.target.stream, change))
+            when = known.when if known else finding.date(change, window, committed, dropped)
+            judgement = judge(change, self.desk.rules)
+            found.append(finding.find(self.target.stream, change, judgement, when))
+        return found
+
+    def _gone(self, present: set[str]) -> list[str]:
+        """Findings that this scan proved gone; what it could not look at stays as it was."""
+        proven = {
+            BASELINE: self.held is not None,
+            COVERAGE: self.look is not None,
+        }
+        compared = self.held is not None and self.look is not None
         return sorted(
             key
             for key, note in self.state.findings.items()
-            if key not in present and (compared or note.kind in {COVERAGE, BASELINE})
+            if key not in present and proven.get(note.kind, compared)
         )
 
     def _draft(self, kind: str, at: str, body: dict[str, Any]) -> Draft:
         return Draft(kind, self.target.stream, at, self.actor, body)
 
-    def _body(
-        self,
-        outcome: Outcome,
-        judged: list[tuple[Finding, Disposition]],
-        gone: list[str],
-        held: baseline.Baseline | None,
-        taken: Snapshot | None,
-        reading: Reading | None,
+    def _heartbeat(
+        self, outcome: Outcome, judged: list[tuple[Finding, Disposition]], gone: list[str]
     ) -> dict[str, Any]:
-        """The heartbeat: what was asked, of whom, as whom, what came back, and what it means."""
+        """What was asked, of whom, as whom, what came back, and what it means."""
         body: dict[str, Any] = {
             "outcome": outcome.value,
             "started_at": timestamp(self.started),
             "rules_sha256": self.desk.rules.sha256,
             "findings": [[one.id, disposition.value] for one, disposition in judged],
             "closed": gone,
-            "baseline": held.predicate.proposal if held else None,
+            "baseline": self.held.predicate.proposal if self.held else None,
             "snapshot": None,
         }
         if self.failure is not None:
             body["failure"] = {"code": self.failure.code, "message": self.failure.message}
-        if taken is not None and reading is not None:
+        if self.look is not None:
+            taken, reading = self.look.snapshot, self.look.reading
             body["snapshot"] = {
                 "sha256": canon.sha256(taken.data),
                 "root": taken.root.hex(),
@@ -289,17 +285,13 @@ def _refused(error: VerificationFailed) -> Change:
     )
 
 
-def _outcome(
-    judged: list[tuple[Finding, Disposition]],
-    held: baseline.Baseline | None,
-    taken: Snapshot | None,
-) -> Outcome:
+def _outcome(judged: list[tuple[Finding, Disposition]], *, compared: bool) -> Outcome:
     """Findings outweigh what is unknown; and nothing but a full, clean comparison is clean."""
     if any(one.kind == BASELINE for one, _ in judged):
         return Outcome.REFUSED
     if any(one.certain and disposition is Disposition.OPEN for one, disposition in judged):
         return Outcome.DRIFT
     unknown = any(one.operation is Operation.UNREADABLE for one, _ in judged)
-    if unknown or held is None or taken is None:
+    if unknown or not compared:
         return Outcome.UNKNOWN
     return Outcome.CLEAN

@@ -1,4 +1,4 @@
-"""The snapshot: all objects of a target at one moment, as sorted canonical lines under a Merkle root.
+"""The snapshot: a target's objects at one moment, as sorted canonical lines under a Merkle root.
 
 Reading the target is not done here: objects in, bytes and digests out.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Value: TypeAlias = Any
-"""An attribute: str, bool, int within 2^53, or a list or dict of them. An absent attribute is null."""
+"""An attribute: str, bool, int within 2^53, or a list or dict of them. Absent is null."""
 
 Key: TypeAlias = tuple[str, str]
 """``(kind, name)``."""
@@ -24,7 +24,7 @@ COVERAGE = "coverage"
 
 
 class Object(NamedTuple):
-    """One thing inside a target. Children name their parent in the attribute ``of``: ``"kind name"``."""
+    """One thing inside a target. A child names its parent in the attribute ``of``: "kind name"."""
 
     kind: str
     name: str

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Query(msgspec.Struct, frozen=True):
-    """One question that was asked: its name, the SHA-256 of its exact text, and rows in = rows out."""
+    """One question that was asked: its name, the SHA-256 of its exact text, and its rows."""
 
     name: str
     sha256: str
@@ -24,7 +24,7 @@ class Reading(msgspec.Struct, frozen=True):
     """One consistent look at a target.
 
     ``objects``: in any order, with ``coverage`` objects for what could not be read.
-    ``system``: where and as whom it was read (host, port, database, user, server version, …), no secret.
+    ``system``: where and as whom it was read (host, port, database, user, version), no secret.
     ``queries``: in the order in which they ran. ``read_at``: the server's time of the snapshot.
     ``committed``: when the catalogue row behind an object was last committed (RFC 3339, see
     kernel.clock), where the server keeps commit timestamps. ``dropped``: for an object, when

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chalicelib.drift.finding import Disposition
+from chalicelib.drift.finding import Disposition, When
 from chalicelib.kernel import canon, merkle, names
 from chalicelib.kernel.errors import Malformed
 from chalicelib.kernel.record import Actor
@@ -46,7 +46,7 @@ class Note(msgspec.Struct):
     direction: str
     title: str
     opened_at: str
-    committed: str = ""
+    when: When
     disposition: Disposition = Disposition.OPEN
     suppressed_until: str = ""
     reason: str = ""
@@ -60,7 +60,7 @@ class Note(msgspec.Struct):
 
 
 class Approval(msgspec.Struct, frozen=True):
-    """One person's agreement, and where its record is: ``leaf`` is that leaf's hash, hexadecimal."""
+    """One person's agreement, and where its record is; ``leaf`` is its leaf's hash, hexadecimal."""
 
     by: Actor
     at: str
@@ -124,47 +124,10 @@ class State(msgspec.Struct):
 
 
 def fold(state: State, entry: Entry) -> None:
-    """Take one record of the target into its state."""
-    record, body = entry.record, entry.body
-    match record.kind:
-        case "scan":
-            _scanned(state, entry)
-        case "baseline.proposed":
-            state.proposal = _proposal(entry)
-        case "baseline.approved":
-            if state.proposal is not None and state.proposal.id == body["proposal"]:
-                state.proposal.approvals.append(
-                    Approval(
-                        record.actor, record.at, entry.index, merkle.leaf_hash(entry.leaf).hex()
-                    )
-                )
-        case "baseline.signed":
-            state.baseline = Signed(
-                proposal=body["proposal"],
-                envelope=body["envelope"],
-                root=body["root"],
-                at=record.at,
-                index=entry.index,
-                read_at=body["read_at"],
-            )
-            if state.proposal is not None and state.proposal.id == body["proposal"]:
-                for finding in state.proposal.accepts:
-                    if finding in state.findings:
-                        state.findings[finding].disposition = Disposition.ACCEPTED
-                state.proposal = None
-        case "finding.opened":
-            state.findings[body["id"]] = _note(entry)
-        case "finding.closed":
-            state.findings.pop(body["id"], None)
-        case "finding.suppressed":
-            note = state.findings.get(body["id"])
-            if note is not None:
-                note.disposition = Disposition.SUPPRESSED
-                note.suppressed_until = body["until"]
-                note.reason = body["reason"]
-                note.by = record.actor.name
-        case _:
-            pass  # records of other kinds do not change a target's drift state
+    """Take one record of the target into its state; other kinds do not change it."""
+    step = _STEPS.get(entry.record.kind)
+    if step is not None:
+        step(state, entry)
 
 
 def _scanned(state: State, entry: Entry) -> None:
@@ -212,8 +175,64 @@ def _note(entry: Entry) -> Note:
         direction=body["direction"],
         title=body["title"],
         opened_at=entry.record.at,
-        committed=body["when"].get("committed", ""),
+        when=msgspec.convert(body["when"], When),
     )
+
+
+def _proposed(state: State, entry: Entry) -> None:
+    state.proposal = _proposal(entry)
+
+
+def _approved(state: State, entry: Entry) -> None:
+    record = entry.record
+    if state.proposal is not None and state.proposal.id == entry.body["proposal"]:
+        leaf = merkle.leaf_hash(entry.leaf).hex()
+        state.proposal.approvals.append(Approval(record.actor, record.at, entry.index, leaf))
+
+
+def _signed(state: State, entry: Entry) -> None:
+    body = entry.body
+    state.baseline = Signed(
+        proposal=body["proposal"],
+        envelope=body["envelope"],
+        root=body["root"],
+        at=entry.record.at,
+        index=entry.index,
+        read_at=body["read_at"],
+    )
+    if state.proposal is not None and state.proposal.id == body["proposal"]:
+        state.proposal = None
+    for finding in body["accepts"]:
+        if finding in state.findings:
+            state.findings[finding].disposition = Disposition.ACCEPTED
+
+
+def _opened(state: State, entry: Entry) -> None:
+    state.findings[entry.body["id"]] = _note(entry)
+
+
+def _closed(state: State, entry: Entry) -> None:
+    state.findings.pop(entry.body["id"], None)
+
+
+def _suppressed(state: State, entry: Entry) -> None:
+    note = state.findings.get(entry.body["id"])
+    if note is not None:
+        note.disposition = Disposition.SUPPRESSED
+        note.suppressed_until = entry.body["until"]
+        note.reason = entry.body["reason"]
+        note.by = entry.record.actor.name
+
+
+_STEPS = {
+    SCAN: _scanned,
+    PROPOSED: _proposed,
+    APPROVED: _approved,
+    SIGNED: _signed,
+    OPENED: _opened,
+    CLOSED: _closed,
+    SUPPRESSED: _suppressed,
+}
 
 
 class States:
@@ -235,7 +254,7 @@ class States:
         return state
 
     def settle(self, target: str) -> State:
-        """The state, kept for the next reader. Called by whoever has just appended to the target."""
+        """The state, kept for the next reader: for whoever has just appended to the target."""
         state = self.get(target)
         payload = canon.encode(msgspec.to_builtins(state))
         seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()

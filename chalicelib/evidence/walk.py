@@ -69,7 +69,7 @@ class Walk:
         self._sizes = Peek(numbers(writeonce, layout.CHECKPOINTS))
 
     def batch(self, start: int, following: int | None, place: str, data: bytes) -> None:
-        """One batch: ``data``, which was found at ``place``; ``following`` is where the next starts."""
+        """One batch: ``data``, found at ``place``; ``following`` is where the next one starts."""
         leaves, used = bundle.split(data)
         whole = used == len(data) and bool(leaves)
         end = self._end(start, following, len(leaves), whole=whole)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ from chalicelib.kernel.errors import Malformed
 MAX_INTEGER = 2**53 - 1  # RFC 8785 §3.2.2.3: I-JSON's interoperable range
 MAX_DEPTH = 64  # levels of nesting accepted from outside
 
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
 _fast = msgspec.json.Encoder(order="sorted")
 
 
@@ -56,7 +59,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def decode(data: bytes) -> Any:
-    """The JSON value of canonical bytes. Raises: Malformed, unless the bytes are exactly canonical."""
+    """The JSON value of canonical bytes. Raises: Malformed, unless they are exactly canonical."""
     value = parse(data)
     try:
         canonical = encode(value)
@@ -68,7 +71,10 @@ def decode(data: bytes) -> Any:
 
 
 def parse(data: bytes) -> Any:
-    """The JSON value of bytes from outside. Raises: Malformed, also on duplicate keys and deep nesting."""
+    """The JSON value of bytes from outside.
+
+    Raises: Malformed, also on duplicate keys, NaN, and nesting deeper than MAX_DEPTH.
+    """
     if _depth_exceeds(data, MAX_DEPTH):
         raise Malformed(f"JSON nested deeper than {MAX_DEPTH} levels")
     try:
@@ -91,27 +97,14 @@ def _no_constant(name: str) -> Any:
 
 
 def _depth_exceeds(data: bytes, bound: int) -> bool:
-    """Whether brackets outside strings nest deeper than ``bound``; cheap when there are few of them."""
+    """Whether brackets outside strings nest deeper than ``bound``; cheap where there are few."""
     if data.count(b"[") + data.count(b"{") <= bound:
         return False
     depth = 0
-    in_string = escaped = False
-    for byte in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:  # backslash
-                escaped = True
-            elif byte == 0x22:  # quotation mark
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > bound:
-                return True
-        elif byte in b"]}":
-            depth -= 1
+    for bracket in _BRACKET.findall(_STRING.sub(b"", data)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > bound:
+            return True
     return False
 
 

@@ -19,7 +19,7 @@ class Clock(Protocol):
 
 
 def timestamp(moment: datetime) -> str:
-    """``2026-10-01T02:00:00.123456Z``, always UTC and always with six digits, so text order is time order."""
+    """``2026-10-01T02:00:00.123456Z``: always UTC, always six digits; text order is time order."""
     if moment.tzinfo is None:
         raise ValueError("a timestamp needs a timezone-aware datetime")
     moment = moment.astimezone(UTC)

@@ -85,7 +85,7 @@ def open_sealed(data: bytes, trusted: Mapping[str, PublicKey]) -> tuple[dict[str
                 return statement, name
     raise BadSignature(
         f"no signature by a trusted key; trusted: {', '.join(trusted) or 'none'}; "
-        f"the envelope names {', '.join(repr(one.keyid[:80]) for one in envelope.signatures) or 'none'}",
+        f"the envelope names {_hints(envelope)}"
     )
 
 
@@ -95,3 +95,7 @@ def _verifies(key: PublicKey, signature: bytes, message: bytes) -> bool:
     except BadSignature:
         return False
     return True
+
+
+def _hints(envelope: Envelope) -> str:
+    return ", ".join(repr(one.keyid[:80]) for one in envelope.signatures) or "none"

@@ -1,4 +1,4 @@
-"""The Merkle tree hash that snapshots and the evidence log share. Proofs are in ``evidence.merkle``.
+"""The Merkle tree hash that snapshots and the evidence log share; ``evidence.merkle`` has proofs.
 
 Source: RFC 9162 §2.1.1 (identical to RFC 6962 §2.1 for these functions), SHA-256.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+HASH_BYTES = 32  # SHA-256
 EMPTY_ROOT = hashlib.sha256(b"").digest()  # RFC 9162 §2.1.1: MTH({}) = HASH()
 
 
@@ -39,8 +40,8 @@ class Frontier:
         if (
             size < 0
             or len(self.hashes) != size.bit_count()
-            or any(len(h) != 32 for h in self.hashes)
-        ):  # noqa: PLR2004 - SHA-256's length
+            or any(len(h) != HASH_BYTES for h in self.hashes)
+        ):
             raise ValueError(
                 f"a frontier of {size} leaves has {size.bit_count()} hashes of 32 bytes"
             )

@@ -35,8 +35,8 @@ def target(text: str, *, kind: str = "postgres") -> TargetName:
     name = TargetName(head, tail) if colon else TargetName(kind, text)
     if not _KIND.fullmatch(name.kind) or not _SLUG.fullmatch(name.slug):
         raise UsageError(
-            f"not a target name: {text[:80]!r}; expected lower-case letters, digits, '.', '_', '-', "
-            "at most 63, e.g. orders-prod"
+            f"not a target name: {text[:80]!r}; expected at most 63 lower-case letters, digits, "
+            "'.', '_' and '-', e.g. orders-prod"
         )
     return name
 
@@ -53,7 +53,7 @@ def identifier(part: str) -> str:
 
 
 def qualified(*parts: str) -> str:
-    """Identifiers joined by dots, each quoted where it must be; distinct parts give distinct names."""
+    """Identifiers joined by dots, quoted where they must be; distinct parts, distinct names."""
     return ".".join(map(identifier, parts))
 
 
@@ -66,6 +66,7 @@ def person(text: str) -> str:
     name = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
     if not name or len(name) > MAX_PERSON_CHARACTERS or not name.isprintable():
         raise UsageError(
-            f"not a person's name: {text[:80]!r}; expected 1 to {MAX_PERSON_CHARACTERS} printable characters"
+            f"not a person's name: {text[:80]!r}; expected 1 to {MAX_PERSON_CHARACTERS} printable "
+            "characters"
         )
     return name

@@ -20,7 +20,7 @@ MAX_LEAF_BYTES = 65_535  # C2SP tlog-tiles: entry bundles carry a uint16 length
 
 
 class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who did it, and how we know: ``via`` is ``os``, ``asserted``, ``schedule``, …"""
+    """Who did it, and how we know it: ``via`` is ``os`` or ``asserted``."""
 
     name: str
     via: str
@@ -37,14 +37,14 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class BodyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a body too large for a leaf is kept: ``body/sha256/<digest>`` in the write-once store."""
+    """Where a body too large for a leaf is: ``body/sha256/<digest>`` in the write-once store."""
 
     sha256: str
     size_bytes: int
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One leaf. Exactly one of ``body`` and ``body_ref`` is there; ``seq`` counts a stream from 1."""
+    """One leaf. One of ``body`` and ``body_ref`` is there; ``seq`` counts its stream from 1."""
 
     v: int
     kind: str
@@ -85,7 +85,10 @@ class Journal(Protocol):
         ...
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
-        """Records ``start`` ≤ index < ``stop``, verified against the log's hashes. Raises: VerificationFailed."""
+        """Records ``start`` ≤ index < ``stop``, verified against the log's hashes.
+
+        Raises: VerificationFailed; StoreUnavailable.
+        """
         ...
 
 
@@ -95,7 +98,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(leaf: bytes) -> Record:
-    """The record of a leaf. Raises: Malformed, on unknown versions, fields, or non-canonical bytes."""
+    """The record of a leaf. Raises: Malformed, on unknown versions or fields, or other bytes."""
     value = canon.decode(leaf)
     try:
         record = msgspec.convert(value, Record)

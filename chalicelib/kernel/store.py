@@ -1,4 +1,4 @@
-"""The storage ports that more than one flow needs. One contract suite runs against every adapter."""
+"""The storage ports that more than one flow needs; one contract suite runs on every adapter."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 class Write(msgspec.Struct, frozen=True):
-    """One write of a compare-and-set. ``expected`` is the version to replace; 0 means "must not exist"."""
+    """One write of a compare-and-set. ``expected``: the version to replace; 0: there is none."""
 
     key: str
     expected: int

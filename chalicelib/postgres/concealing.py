@@ -21,7 +21,14 @@ _SECRET_WORD = re.compile(
 _CONNINFO: Final = frozenset({"primary_conninfo"})
 _SECRET_PARAMETERS: Final = frozenset({"ssl_passphrase_command"})
 _SECRET_KEYWORDS: Final = frozenset(
-    {"password", "sslpassword", "passfile", "oauth_client_secret", "scram_client_key", "scram_server_key"}
+    {
+        "password",
+        "sslpassword",
+        "passfile",
+        "oauth_client_secret",
+        "scram_client_key",
+        "scram_server_key",
+    }
 )  # of libpq's conninfo
 _URI_PASSWORD = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^\s/@:]*:)(?P<secret>[^\s@]+)(?=@)")
 _ASSIGNED = re.compile(

@@ -38,7 +38,6 @@ KEEPALIVE: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
-# What a DSN set up for one purpose says about time is kept where it is stricter than our bounds.
 _DSN_FORMS: Final = "expected postgresql://user@host:5432/database or host=… dbname=… user=…"
 
 # Before a session exists, libpq reports text only, no SQLSTATE; the texts are the server's (English
@@ -128,15 +127,12 @@ def _parse(dsn: str) -> dict[str, str]:
     try:
         return {key: str(value) for key, value in conninfo_to_dict(dsn).items()}
     except (psycopg.Error, UnicodeError):
-        parsed = None
-    if parsed is None:  # outside the handler: libpq's text quotes the DSN, the error must not
-        raise UsageError("the DSN cannot be parsed", next_step=_DSN_FORMS)
-    return parsed
+        pass
+    # Raised outside the handler: libpq's text quotes the DSN, and would be kept as the context.
+    raise UsageError("the DSN cannot be parsed", next_step=_DSN_FORMS)
 
 
-def connect(
-    dsn: str, *, timeout_seconds: int = CONNECT_TIMEOUT_SECONDS
-) -> psycopg.Connection[Row]:
+def connect(dsn: str, *, timeout_seconds: int = CONNECT_TIMEOUT_SECONDS) -> psycopg.Connection[Row]:
     """A session as ``holdfast``, in UTF-8, with keepalives; not autocommit.
 
     ``timeout_seconds`` bounds each host's attempt. Needs: CONNECT on the database. Raises:
@@ -153,13 +149,10 @@ def connect(
         application_name="holdfast",
         client_encoding="UTF8",
     )
-    failure: CouldNotTell | None = None
     try:
         connection = psycopg.connect(conninfo, prepare_threshold=None)
     except psycopg.Error as error:
-        failure = _refusal(error, where)
-    if failure is not None:
-        raise failure
+        raise _refusal(error, where) from None
     major = connection.info.server_version // 10_000
     if major < OLDEST_MAJOR:
         connection.close()
@@ -206,13 +199,10 @@ def translated(where: dict[str, str], doing: str) -> Iterator[None]:
 
     Source: PostgreSQL, Appendix A. Raises: NotPermitted, ConnectionLost, Unsupported.
     """
-    failure: CouldNotTell | None = None
     try:
         yield
     except psycopg.Error as error:
-        failure = _failure(error, where, doing)
-    if failure is not None:
-        raise failure
+        raise _failure(error, where, doing) from None
 
 
 def _failure(error: psycopg.Error, where: dict[str, str], doing: str) -> CouldNotTell:

@@ -143,11 +143,14 @@ class EmbeddedServer:
                 time.sleep(_POLL_SECONDS)
             else:
                 return
-        end = (self.folder / "server.log").read_text("utf-8", "replace")[-2000:]
-        raise Unreachable(f"the embedded PostgreSQL did not start: {end}")
+        log = self.folder / "server.log"
+        raise Unreachable(
+            f"the embedded PostgreSQL did not start: {_end(log.read_bytes())}",
+            next_step=f"look into {log}",
+        )
 
     def stop(self, *, immediate: bool = False) -> None:
-        """End it, by process id: fast shutdown, or immediate as in a crash. Nothing if not running."""
+        """End it, by process id: a fast shutdown, or immediate as in a crash."""
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             # Source: PostgreSQL, "Shutting Down the Server": SIGINT is fast, SIGQUIT immediate.
@@ -197,7 +200,7 @@ class EmbeddedServer:
         if process.returncode != 0:
             shutil.rmtree(self.data, ignore_errors=True)
             raise ConfigError(
-                f"initdb failed in {self.data}: {output.decode('utf-8', 'replace')[-1000:].strip()}",
+                f"initdb failed in {self.data}: {_end(output)}",
                 next_step="choose another folder",
             )
         lines = {"listen_addresses": "127.0.0.1", "password_encryption": "scram-sha-256"}
@@ -229,7 +232,9 @@ class EmbeddedServer:
                 env=environment | {"LC_ALL": "C", "TZ": "UTC"},
                 cwd=self.data,
                 start_new_session=True,
-                **({"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}),  # type: ignore[arg-type]
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
             )
         except PermissionError:
             raise ConfigError(
@@ -240,6 +245,10 @@ class EmbeddedServer:
     def _own(self, path: Path) -> None:
         if self._account is not None:
             os.chown(path, self._account.pw_uid, self._account.pw_gid)
+
+
+def _end(output: bytes) -> str:
+    return output.decode("utf-8", "replace")[-1000:].strip()
 
 
 def _account() -> pwd.struct_passwd:

@@ -8,7 +8,7 @@ read, and otherwise reported as not covered. No connection is touched here.
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chalicelib.drift.snapshot import Object, unreadable
@@ -165,18 +165,23 @@ def _normal(text: str, row: Parameter) -> str | None:
         return _BOOLEANS.get(text.lower())
     if row.vartype not in {"integer", "real"}:
         return text
+    number = _number(text, row.unit)
+    if number is None:
+        return None
+    if number == number.to_integral_value():
+        return str(int(number))
+    return f"{number.normalize():f}" if row.vartype == "real" else None
+
+
+def _number(text: str, unit: str | None) -> Decimal | None:
+    """A number with or without a unit of its own, in ``unit``."""
     parsed = _NUMBER.fullmatch(text)
     if parsed is None:
         return None
-    try:
-        number = Decimal(parsed[1])
-    except InvalidOperation:  # pragma: no cover - the pattern admits only decimals
+    number = Decimal(parsed[1])
+    if not parsed[2]:
+        return number
+    given, wanted = _UNITS.get(parsed[2]), _UNITS.get(unit or "")
+    if given is None or wanted is None or given[0] != wanted[0]:
         return None
-    if parsed[2]:
-        given, wanted = _UNITS.get(parsed[2]), _UNITS.get(row.unit or "")
-        if given is None or wanted is None or given[0] != wanted[0]:
-            return None
-        number = number * given[1] / wanted[1]
-    if number != number.to_integral_value():
-        return None if row.vartype == "integer" else f"{number.normalize():f}"
-    return str(int(number))
+    return number * given[1] / wanted[1]

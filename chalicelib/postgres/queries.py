@@ -9,8 +9,8 @@ No connection is touched here. A kind is one file ``catalog/<kind>.sql``. Its he
     -- of: {meta_parent} {meta_of}   how they make its parent's, if it has one
     -- required: definition          never NULL in a consistent read
 
-A line that ends in ``--@ >=14``, ``--@ <16`` or ``--@ 15-16`` is kept only for such major versions;
-one that ends in ``--@ reads pg_proc`` only where that catalogue may be read. Columns ``name…`` and ``meta_…``
+A line that ends in ``--@ >=14``, ``--@ <16`` or ``--@ 15-16`` is kept only for such versions, one
+that ends in ``--@ reads pg_proc`` only where that catalogue may be read. Columns ``name…`` and ``meta_…``
 serve the templates; ``meta_xmin`` and ``meta_dropped`` hold transaction ids. Every other column is
 an attribute; a dot in its alias nests, and a suffix says what its value means (see CONVERT).
 """
@@ -27,14 +27,23 @@ import msgspec
 from chalicelib.drift.snapshot import Object
 from chalicelib.kernel import canon
 from chalicelib.kernel.names import identifier, qualified
-from chalicelib.postgres.concealing import Concealer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from chalicelib.postgres.concealing import Concealer
+
 PUBLIC: Final = "PUBLIC"  # unquoted: a role of that name would be shown in quotes
 SUPPORT: Final = frozenset(
-    {"pins", "identity", "settings", "file_settings", "fingerprint", "commit_times"}
+    {
+        "commit_times",
+        "file_settings",
+        "fingerprint",
+        "identity",
+        "pins",
+        "settings",
+        "unreadable",
+    }
 )  # files that are no kinds
 
 _TRANSACTIONS: Final = frozenset({"meta_xmin", "meta_dropped"})
@@ -58,7 +67,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 class Item(NamedTuple):
-    """One row: its object, the transaction ids that wrote it, and those that dropped parts of it."""
+    """One row: its object, the transaction ids that wrote it, those that dropped parts of it."""
 
     object: Object
     xmins: tuple[str, ...]
@@ -175,10 +184,9 @@ def _privileges(entries: list[list[str | None]]) -> dict[str, list[str]]:
 def _concealed(suffix: str, value: Any, row: dict[str, Any], conceal: Concealer) -> Any:
     if suffix == "setting":
         return conceal.setting(row["meta_parameter"], value)
-    return sorted(
-        f"{name}={conceal.setting(name, text) if suffix == 'config' else conceal.option(name, text)}"
-        for name, _, text in (entry.partition("=") for entry in value)
-    )
+    one = conceal.setting if suffix == "config" else conceal.option
+    pairs = (entry.partition("=") for entry in value)
+    return sorted(f"{name}={one(name, text)}" for name, _, text in pairs)
 
 
 def _field(field: list[str | None]) -> str:

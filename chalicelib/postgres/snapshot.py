@@ -55,7 +55,7 @@ _TORN: Final = (
 
 
 class _TornError(Exception):
-    """The catalogue changed while it was read, or so it looks; ``state`` is the SQLSTATE, if any."""
+    """The catalogue changed while it was read, or looks so; ``state`` is the SQLSTATE, if any."""
 
     def __init__(self, name: str, state: str = "") -> None:
         super().__init__(name)
@@ -143,7 +143,6 @@ class _Identity(NamedTuple):
     keeps_commit_times: bool
     sees_all_settings: bool
     sees_files: bool
-    unreadable: list[str]
 
 
 class _Look:
@@ -177,14 +176,15 @@ class _Look:
         self._rows("pins", self._pins)
         identity = self._identity()
         objects = self._settings(settings, identity)
-        before = self._fingerprint(identity.unreadable)
+        closed = [name for (name,) in self._rows("unreadable")]
+        before = self._fingerprint(closed)
         items: list[Item] = []
         for done, name in enumerate(kinds, start=1):
             progress(name, done, total)
             items += self._kind(name)
         with translated(self._where, "ending the transaction"):
             self._connection.commit()
-        if self._fingerprint(identity.unreadable) != before:
+        if self._fingerprint(closed) != before:
             raise _TornError("the catalogue is not what it was at the start")
         times = self._commit_times(items) if identity.keeps_commit_times else {}
         progress(parameters.KIND, total, total)
@@ -230,8 +230,8 @@ class _Look:
                 )
         return list(gaps.values())
 
-    def _fingerprint(self, unreadable_catalogues: list[str]) -> list[Row]:
-        return sorted(self._rows("fingerprint", unreadable=unreadable_catalogues), key=repr)
+    def _fingerprint(self, closed: list[str]) -> list[Row]:
+        return sorted(self._rows("fingerprint", unreadable=closed), key=repr)
 
     def _commit_times(self, items: list[Item]) -> dict[str, str]:
         xmins = sorted({xmin for item in items for xmin in (*item.xmins, *item.dropped)})

@@ -1,7 +1,7 @@
-"""Text as the server sends it, also where its bytes are not UTF-8.
+r"""Text as the server sends it, also where its bytes are not UTF-8.
 
 A database in SQL_ASCII stores bytes without an encoding and sends them as they are. Such bytes
-become ``\\xe9`` and the like: the same bytes give the same text, and none of them ends a scan.
+become ``\xe9`` and the like: the same bytes give the same text, and none of them ends a scan.
 """
 
 from __future__ import annotations

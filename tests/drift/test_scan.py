@@ -135,6 +135,26 @@ def test_an_unreadable_target_is_unknown_and_never_clean(desk, source):
     assert run(desk, source).outcome is Outcome.CLEAN
 
 
+def test_a_finding_keeps_the_date_it_came_with(desk, source):
+    sign(desk, source)
+    source.put("setting", "log_statement", value="none")
+    [(first, _)] = run(desk, source).findings
+    [(again, _)] = run(desk, source).findings
+    assert again.when == first.when
+
+
+def test_what_was_unreadable_stays_unknown_while_the_target_is_away(desk, source):
+    sign(desk, source)
+    hidden = unreadable("policy", reason="denied", needs="x")
+    source.objects[hidden.key] = hidden
+    [(finding, _)] = run(desk, source).findings
+    source.error = Unreachable("no connection")
+    assert run(desk, source).closed == []
+    source.error = None
+    del source.objects[hidden.key]
+    assert finding.id in run(desk, source).closed
+
+
 def test_drift_stays_open_while_the_target_cannot_be_read(desk, source):
     sign(desk, source)
     source.put("setting", "log_statement", value="none")

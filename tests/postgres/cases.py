@@ -24,7 +24,9 @@ TRIGGER = (
     "CREATE FUNCTION tg2() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';"
     "CREATE TRIGGER audit BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION tg();"
 )
-POLICY = BOTH + "CREATE POLICY tenant ON orders FOR ALL TO alice USING (id > 1) WITH CHECK (id > 1);"
+POLICY = (
+    BOTH + "CREATE POLICY tenant ON orders FOR ALL TO alice USING (id > 1) WITH CHECK (id > 1);"
+)
 VIEW = TABLE + "CREATE VIEW v AS SELECT id FROM orders;"
 SEQUENCE = "CREATE SEQUENCE s;"
 ENUM = "CREATE TYPE status AS ENUM ('new', 'old');"
@@ -51,24 +53,52 @@ def _table(*attributes: str) -> set[tuple[str, str, str]]:
 
 CASES = [
     # database
-    Case(ROLES, "ALTER DATABASE test OWNER TO alice", _one("database", "test", "owner")
-         | _one("grant", "database test to PUBLIC", "connect", "temporary")),
-    Case("", "ALTER DATABASE test CONNECTION LIMIT 7", _one("database", "test", "connection_limit")),
+    Case(
+        ROLES,
+        "ALTER DATABASE test OWNER TO alice",
+        _one("database", "test", "owner")
+        | _one("grant", "database test to PUBLIC", "connect", "temporary"),
+    ),
+    Case(
+        "", "ALTER DATABASE test CONNECTION LIMIT 7", _one("database", "test", "connection_limit")
+    ),
     Case("", "ALTER DATABASE test IS_TEMPLATE true", _one("database", "test", "is_template")),
     Case("", f"COMMENT ON DATABASE test {COMMENT}", _one("database", "test", "comment")),
-    Case("", "CREATE DATABASE aside", _one("database", "aside", "+")
-         | _one("grant", "database aside to PUBLIC", "+")),
-    Case("CREATE DATABASE aside", "ALTER DATABASE aside ALLOW_CONNECTIONS false",
-         _one("database", "aside", "allow_connections")),
-    Case("CREATE DATABASE aside", "DROP DATABASE aside; CREATE DATABASE aside TEMPLATE template0"
-         " ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'", _one("database", "aside", "encoding")),
-    Case("CREATE DATABASE aside", "DROP DATABASE aside; CREATE DATABASE aside TEMPLATE template0"
-         " LC_COLLATE 'C' LC_CTYPE 'POSIX'", _one("database", "aside", "ctype")),
-    Case("CREATE DATABASE aside", "DROP DATABASE aside; CREATE DATABASE aside TEMPLATE template0"
-         " LC_COLLATE 'POSIX' LC_CTYPE 'C'", _one("database", "aside", "collate")),
-    Case("CREATE DATABASE aside", "DROP DATABASE aside; CREATE DATABASE aside TEMPLATE template0"
-         " LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'",
-         _one("database", "aside", "locale_provider", "locale"), since=17),
+    Case(
+        "",
+        "CREATE DATABASE aside",
+        _one("database", "aside", "+") | _one("grant", "database aside to PUBLIC", "+"),
+    ),
+    Case(
+        "CREATE DATABASE aside",
+        "ALTER DATABASE aside ALLOW_CONNECTIONS false",
+        _one("database", "aside", "allow_connections"),
+    ),
+    Case(
+        "CREATE DATABASE aside",
+        "DROP DATABASE aside; CREATE DATABASE aside TEMPLATE template0"
+        " ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'",
+        _one("database", "aside", "encoding"),
+    ),
+    Case(
+        "CREATE DATABASE aside",
+        "DROP DATABASE aside; CREATE DATABASE aside TEMPLATE template0"
+        " LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'",
+        _one("database", "aside", "ctype"),
+    ),
+    Case(
+        "CREATE DATABASE aside",
+        "DROP DATABASE aside; CREATE DATABASE aside TEMPLATE template0"
+        " LC_COLLATE 'C.UTF-8' LC_CTYPE 'C'",
+        _one("database", "aside", "collate"),
+    ),
+    Case(
+        "CREATE DATABASE aside",
+        "DROP DATABASE aside; CREATE DATABASE aside TEMPLATE template0"
+        " LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'",
+        _one("database", "aside", "locale_provider", "locale"),
+        since=17,
+    ),
     # role
     Case(ROLES, "CREATE ROLE carol", _one("role", "carol", "+")),
     Case(ROLES, "DROP ROLE dba", _one("role", "dba", "-")),
@@ -85,38 +115,73 @@ CASES = [
     Case(ROLES, f"COMMENT ON ROLE bob {COMMENT}", _one("role", "bob", "comment")),
     # membership
     Case(ROLES, "GRANT dba TO alice", _one("membership", "alice in dba", "+")),
-    Case(ROLES, "GRANT pg_monitor TO alice",
-         _one("membership", "alice in pg_monitor", "+")),
-    Case(ROLES + "GRANT dba TO alice", "GRANT dba TO alice WITH ADMIN OPTION",
-         _one("membership", "alice in dba", "admin")),
-    Case(ROLES + "GRANT dba TO alice", "GRANT dba TO alice WITH INHERIT FALSE",
-         _one("membership", "alice in dba", "inherit"), since=16),
-    Case(ROLES + "GRANT dba TO alice", "GRANT dba TO alice WITH SET FALSE",
-         _one("membership", "alice in dba", "set"), since=16),
-    Case(ROLES + "GRANT dba TO bob WITH ADMIN OPTION; GRANT dba TO alice",
-         "GRANT dba TO alice GRANTED BY bob", _one("membership", "alice in dba", "grantors"),
-         since=16),
+    Case(ROLES, "GRANT pg_monitor TO alice", _one("membership", "alice in pg_monitor", "+")),
+    Case(
+        ROLES + "GRANT dba TO alice",
+        "GRANT dba TO alice WITH ADMIN OPTION",
+        _one("membership", "alice in dba", "admin"),
+    ),
+    Case(
+        ROLES + "GRANT dba TO alice",
+        "GRANT dba TO alice WITH INHERIT FALSE",
+        _one("membership", "alice in dba", "inherit"),
+        since=16,
+    ),
+    Case(
+        ROLES + "GRANT dba TO alice",
+        "GRANT dba TO alice WITH SET FALSE",
+        _one("membership", "alice in dba", "set"),
+        since=16,
+    ),
+    Case(
+        ROLES + "GRANT dba TO bob WITH ADMIN OPTION; GRANT dba TO alice",
+        "GRANT dba TO alice GRANTED BY bob",
+        _one("membership", "alice in dba", "grantors"),
+        since=16,
+    ),
     # role_setting
-    Case(ROLES, "ALTER ROLE bob SET work_mem = '8MB'",
-         _one("role_setting", "work_mem for role bob", "+")),
-    Case(ROLES, "ALTER ROLE bob IN DATABASE test SET work_mem = '8MB'",
-         _one("role_setting", "work_mem for role bob in database test", "+")),
-    Case(ROLES, "CREATE DATABASE aside; ALTER DATABASE aside SET work_mem = '8MB'",
-         _one("role_setting", "work_mem for database aside", "+") | _one("database", "aside", "+")
-         | _one("grant", "database aside to PUBLIC", "+")),
-    Case(ROLES + "ALTER ROLE bob SET work_mem = '8MB'", "ALTER ROLE bob SET work_mem = '9MB'",
-         _one("role_setting", "work_mem for role bob", "value")),
+    Case(
+        ROLES,
+        "ALTER ROLE bob SET work_mem = '8MB'",
+        _one("role_setting", "work_mem for role bob", "+"),
+    ),
+    Case(
+        ROLES,
+        "ALTER ROLE bob IN DATABASE test SET work_mem = '8MB'",
+        _one("role_setting", "work_mem for role bob in database test", "+"),
+    ),
+    Case(
+        ROLES,
+        "CREATE DATABASE aside; ALTER DATABASE aside SET work_mem = '8MB'",
+        _one("role_setting", "work_mem for database aside", "+")
+        | _one("database", "aside", "+")
+        | _one("grant", "database aside to PUBLIC", "+"),
+    ),
+    Case(
+        ROLES + "ALTER ROLE bob SET work_mem = '8MB'",
+        "ALTER ROLE bob SET work_mem = '9MB'",
+        _one("role_setting", "work_mem for role bob", "value"),
+    ),
     # schema
     Case(ROLES, "CREATE SCHEMA app", _one("schema", "app", "+")),
-    Case(ROLES + "CREATE SCHEMA app", "ALTER SCHEMA app OWNER TO alice",
-         _one("schema", "app", "owner")),
-    Case(ROLES + "CREATE SCHEMA app", "REVOKE CREATE ON SCHEMA app FROM postgres",
-         _one("schema", "app", "owner_lacks")),
+    Case(
+        ROLES + "CREATE SCHEMA app",
+        "ALTER SCHEMA app OWNER TO alice",
+        _one("schema", "app", "owner"),
+    ),
+    Case(
+        ROLES + "CREATE SCHEMA app",
+        "REVOKE CREATE ON SCHEMA app FROM postgres",
+        _one("schema", "app", "owner_lacks"),
+    ),
     Case("CREATE SCHEMA app", f"COMMENT ON SCHEMA app {COMMENT}", _one("schema", "app", "comment")),
     # table
     Case("", "CREATE TABLE t ()", _one("table", "public.t", "+")),
-    Case(TABLE, "DROP TABLE orders", _table("-") | _column("orders.id", "-")
-         | _column("orders.note", "-")),
+    Case(
+        TABLE,
+        "DROP TABLE orders",
+        _table("-") | _column("orders.id", "-") | _column("orders.note", "-"),
+    ),
     Case(TABLE, "ALTER TABLE orders SET UNLOGGED", _table("persistence")),
     Case(BOTH, "ALTER TABLE orders OWNER TO alice", _table("owner")),
     Case(TABLE, "REVOKE INSERT ON orders FROM postgres", _table("owner_lacks")),
@@ -126,173 +191,342 @@ CASES = [
     Case(TABLE, "ALTER TABLE orders SET (fillfactor = 70)", _table("options")),
     Case(TABLE, "ALTER TABLE orders SET (toast.autovacuum_enabled = off)", _table("options")),
     Case(TABLE, f"COMMENT ON TABLE orders {COMMENT}", _table("comment")),
-    Case(PARENT, "DROP TABLE p; CREATE TABLE p (a integer, b integer) PARTITION BY RANGE (b)",
-         _one("table", "public.p", "partition_key")),
-    Case("CREATE TABLE p (a integer, b integer)",
-         "DROP TABLE p; CREATE TABLE p (a integer, b integer) PARTITION BY RANGE (b)",
-         _one("table", "public.p", "form", "partition_key", "access_method")),
-    Case(PARENT + "CREATE TABLE p1 (a integer, b integer)",
-         "ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (1) TO (5)",
-         _one("table", "public.p1", "partition_of", "partition_bound")),
-    Case("CREATE TABLE p (a integer); CREATE TABLE c (a integer)", "ALTER TABLE c INHERIT p",
-         _one("table", "public.c", "inherits")),
-    Case("CREATE TYPE row AS (a integer); CREATE TABLE t (a integer)", "ALTER TABLE t OF row",
-         _one("table", "public.t", "of_type")),
-    Case("CREATE ACCESS METHOD am TYPE TABLE HANDLER heap_tableam_handler;" + TABLE,
-         "ALTER TABLE orders SET ACCESS METHOD am", _table("access_method"), since=15),
-    Case(SERVER + "CREATE SERVER s2 FOREIGN DATA WRAPPER w;"
-         "CREATE FOREIGN TABLE ft (a integer) SERVER srv",
-         "DROP FOREIGN TABLE ft; CREATE FOREIGN TABLE ft (a integer) SERVER s2",
-         _one("table", "public.ft", "server")),
-    Case(SERVER + "CREATE FOREIGN TABLE ft (a integer) SERVER srv",
-         "ALTER FOREIGN TABLE ft OPTIONS (ADD password 'hidden')",
-         _one("table", "public.ft", "options")),
+    Case(
+        PARENT,
+        "DROP TABLE p; CREATE TABLE p (a integer, b integer) PARTITION BY RANGE (b)",
+        _one("table", "public.p", "partition_key"),
+    ),
+    Case(
+        "CREATE TABLE p (a integer, b integer)",
+        "DROP TABLE p; CREATE TABLE p (a integer, b integer) PARTITION BY RANGE (b)",
+        _one("table", "public.p", "form", "partition_key", "access_method"),
+    ),
+    Case(
+        PARENT + "CREATE TABLE p1 (a integer, b integer)",
+        "ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM (1) TO (5)",
+        _one("table", "public.p1", "partition_of", "partition_bound"),
+    ),
+    Case(
+        "CREATE TABLE p (a integer); CREATE TABLE c (a integer)",
+        "ALTER TABLE c INHERIT p",
+        _one("table", "public.c", "inherits"),
+    ),
+    Case(
+        "CREATE TYPE row AS (a integer); CREATE TABLE t (a integer)",
+        "ALTER TABLE t OF row",
+        _one("table", "public.t", "of_type"),
+    ),
+    Case(
+        "CREATE ACCESS METHOD am TYPE TABLE HANDLER heap_tableam_handler;" + TABLE,
+        "ALTER TABLE orders SET ACCESS METHOD am",
+        _table("access_method"),
+        since=15,
+    ),
+    Case(
+        SERVER + "CREATE SERVER s2 FOREIGN DATA WRAPPER w;"
+        "CREATE FOREIGN TABLE ft (a integer) SERVER srv",
+        "DROP FOREIGN TABLE ft; CREATE FOREIGN TABLE ft (a integer) SERVER s2",
+        _one("table", "public.ft", "server"),
+    ),
+    Case(
+        SERVER + "CREATE FOREIGN TABLE ft (a integer) SERVER srv",
+        "ALTER FOREIGN TABLE ft OPTIONS (ADD password 'hidden')",
+        _one("table", "public.ft", "options"),
+    ),
     # column
     Case(TABLE, "ALTER TABLE orders ADD c integer", _column("orders.c", "+")),
-    Case("CREATE TABLE t (a integer, b integer, c integer)", "ALTER TABLE t DROP b",
-         _column("t.b", "-") | _column("t.c", "position")),
+    Case(
+        "CREATE TABLE t (a integer, b integer, c integer)",
+        "ALTER TABLE t DROP b",
+        _column("t.b", "-") | _column("t.c", "position"),
+    ),
     Case(TABLE, "ALTER TABLE orders ALTER id TYPE bigint", _column("orders.id", "type")),
     Case(TABLE, "ALTER TABLE orders ALTER id SET NOT NULL", _column("orders.id", "not_null")),
-    Case(TABLE, "ALTER TABLE orders ADD CONSTRAINT nn NOT NULL id NOT VALID",
-         _column("orders.id", "not_null", "not_null_validated"), since=18),
+    Case(
+        TABLE,
+        "ALTER TABLE orders ADD CONSTRAINT nn NOT NULL id NOT VALID",
+        _column("orders.id", "not_null", "not_null_validated"),
+        since=18,
+    ),
     Case(TABLE, "ALTER TABLE orders ALTER id SET DEFAULT 3", _column("orders.id", "default")),
-    Case("CREATE TABLE t (a integer, b integer GENERATED ALWAYS AS (a + 1) STORED)",
-         "ALTER TABLE t ALTER b DROP EXPRESSION", _column("t.b", "generated", "generation")),
-    Case("CREATE TABLE t (a integer, b integer GENERATED ALWAYS AS (a + 1) VIRTUAL)",
-         "ALTER TABLE t ALTER b SET EXPRESSION AS (a + 2)", _column("t.b", "generation"), since=18),
-    Case("CREATE TABLE t (a integer GENERATED ALWAYS AS IDENTITY)",
-         "ALTER TABLE t ALTER a SET GENERATED BY DEFAULT", _column("t.a", "identity")),
-    Case(TABLE, 'ALTER TABLE orders ALTER note TYPE text COLLATE "C"',
-         _column("orders.note", "collation")),
-    Case(TABLE, "ALTER TABLE orders ALTER note SET STORAGE external",
-         _column("orders.note", "storage")),
-    Case(TABLE, "ALTER TABLE orders ALTER note SET COMPRESSION pglz",
-         _column("orders.note", "compression"), since=14),
-    Case(TABLE, "ALTER TABLE orders ALTER id SET STATISTICS 7",
-         _column("orders.id", "statistics_target")),
-    Case(TABLE, "ALTER TABLE orders ALTER id SET (n_distinct = 5)",
-         _column("orders.id", "options")),
+    Case(
+        "CREATE TABLE t (a integer, b integer GENERATED ALWAYS AS (a + 1) STORED)",
+        "ALTER TABLE t ALTER b DROP EXPRESSION",
+        _column("t.b", "generated", "generation"),
+    ),
+    Case(
+        "CREATE TABLE t (a integer, b integer GENERATED ALWAYS AS (a + 1) VIRTUAL)",
+        "ALTER TABLE t ALTER b SET EXPRESSION AS (a + 2)",
+        _column("t.b", "generation"),
+        since=18,
+    ),
+    Case(
+        "CREATE TABLE t (a integer GENERATED ALWAYS AS IDENTITY)",
+        "ALTER TABLE t ALTER a SET GENERATED BY DEFAULT",
+        _column("t.a", "identity"),
+    ),
+    Case(
+        TABLE,
+        'ALTER TABLE orders ALTER note TYPE text COLLATE "C"',
+        _column("orders.note", "collation"),
+    ),
+    Case(
+        TABLE,
+        "ALTER TABLE orders ALTER note SET STORAGE external",
+        _column("orders.note", "storage"),
+    ),
+    Case(
+        TABLE,
+        "ALTER TABLE orders ALTER note SET COMPRESSION pglz",
+        _column("orders.note", "compression"),
+        since=14,
+    ),
+    Case(
+        TABLE,
+        "ALTER TABLE orders ALTER id SET STATISTICS 7",
+        _column("orders.id", "statistics_target"),
+    ),
+    Case(
+        TABLE, "ALTER TABLE orders ALTER id SET (n_distinct = 5)", _column("orders.id", "options")
+    ),
     Case(TABLE, f"COMMENT ON COLUMN orders.id {COMMENT}", _column("orders.id", "comment")),
     Case(VIEW, "ALTER VIEW v ALTER id SET DEFAULT 4", _column("v.id", "default")),
     # constraint
-    Case(TABLE, "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0)",
-         _one("constraint", "public.orders.c", "+")),
-    Case(TABLE + "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0)",
-         "ALTER TABLE orders DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (id > 1)",
-         _one("constraint", "public.orders.c", "definition")),
-    Case(TABLE + "ALTER TABLE orders ADD CONSTRAINT c UNIQUE (id)",
-         "ALTER TABLE orders DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (id > 1)",
-         _one("constraint", "public.orders.c", "definition", "type", "no_inherit")
-         | _one("index", "public.c", "-")),
-    Case(FOREIGN, "ALTER TABLE child ALTER CONSTRAINT fk DEFERRABLE",
-         _one("constraint", "public.child.fk", "deferrable", "definition")),
-    Case(FOREIGN, "ALTER TABLE child ALTER CONSTRAINT fk DEFERRABLE INITIALLY DEFERRED",
-         _one("constraint", "public.child.fk", "deferrable", "initially_deferred", "definition")),
-    Case(TABLE + "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0) NOT VALID",
-         "ALTER TABLE orders VALIDATE CONSTRAINT c",
-         _one("constraint", "public.orders.c", "validated", "definition")),
-    Case(FOREIGN, "ALTER TABLE child ALTER CONSTRAINT fk NOT ENFORCED",
-         _one("constraint", "public.child.fk", "enforced", "validated", "definition"), since=18),
-    Case(FOREIGN, "ALTER TABLE child DISABLE TRIGGER ALL",
-         _one("constraint", "public.child.fk", "triggers_enabled")),
-    Case(FOREIGN, f"COMMENT ON CONSTRAINT fk ON child {COMMENT}",
-         _one("constraint", "public.child.fk", "comment")),
-    Case(DOMAIN, "ALTER DOMAIN pos ADD CONSTRAINT c CHECK (value > 0)",
-         _one("constraint", "public.pos.c", "+")),
+    Case(
+        TABLE,
+        "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0)",
+        _one("constraint", "public.orders.c", "+"),
+    ),
+    Case(
+        TABLE + "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0)",
+        "ALTER TABLE orders DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (id > 1)",
+        _one("constraint", "public.orders.c", "definition"),
+    ),
+    Case(
+        TABLE + "ALTER TABLE orders ADD CONSTRAINT c UNIQUE (id)",
+        "ALTER TABLE orders DROP CONSTRAINT c, ADD CONSTRAINT c CHECK (id > 1)",
+        _one("constraint", "public.orders.c", "definition", "type", "no_inherit")
+        | _one("index", "public.c", "-"),
+    ),
+    Case(
+        FOREIGN,
+        "ALTER TABLE child ALTER CONSTRAINT fk DEFERRABLE",
+        _one("constraint", "public.child.fk", "deferrable", "definition"),
+    ),
+    Case(
+        FOREIGN,
+        "ALTER TABLE child ALTER CONSTRAINT fk DEFERRABLE INITIALLY DEFERRED",
+        _one("constraint", "public.child.fk", "deferrable", "initially_deferred", "definition"),
+    ),
+    Case(
+        TABLE + "ALTER TABLE orders ADD CONSTRAINT c CHECK (id > 0) NOT VALID",
+        "ALTER TABLE orders VALIDATE CONSTRAINT c",
+        _one("constraint", "public.orders.c", "validated", "definition"),
+    ),
+    Case(
+        FOREIGN,
+        "ALTER TABLE child ALTER CONSTRAINT fk NOT ENFORCED",
+        _one("constraint", "public.child.fk", "enforced", "validated", "definition"),
+        since=18,
+    ),
+    Case(
+        FOREIGN,
+        "ALTER TABLE child DISABLE TRIGGER ALL",
+        _one("constraint", "public.child.fk", "triggers_enabled"),
+    ),
+    Case(
+        FOREIGN,
+        f"COMMENT ON CONSTRAINT fk ON child {COMMENT}",
+        _one("constraint", "public.child.fk", "comment"),
+    ),
+    Case(
+        DOMAIN,
+        "ALTER DOMAIN pos ADD CONSTRAINT c CHECK (value > 0)",
+        _one("constraint", "public.pos.c", "+"),
+    ),
     # index
     Case(TABLE, "CREATE INDEX i ON orders (id)", _one("index", "public.i", "+")),
     Case(INDEX, "ALTER INDEX i SET (fillfactor = 60)", _one("index", "public.i", "definition")),
-    Case(INDEX, "DROP INDEX i; CREATE UNIQUE INDEX i ON orders (id)",
-         _one("index", "public.i", "definition", "unique")),
-    Case(TABLE + "CREATE UNIQUE INDEX i ON orders (id); ALTER TABLE orders ALTER id SET NOT NULL",
-         "ALTER TABLE orders ADD CONSTRAINT i PRIMARY KEY USING INDEX i",
-         _one("index", "public.i", "primary") | _one("constraint", "public.orders.i", "+")),
-    Case(INDEX, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass",
-         _one("index", "public.i", "valid")),
-    Case(INDEX, "UPDATE pg_index SET indisready = false WHERE indexrelid = 'i'::regclass",
-         _one("index", "public.i", "ready")),
-    Case(INDEX, "UPDATE pg_index SET indislive = false WHERE indexrelid = 'i'::regclass",
-         _one("index", "public.i", "live")),
+    Case(
+        INDEX,
+        "DROP INDEX i; CREATE UNIQUE INDEX i ON orders (id)",
+        _one("index", "public.i", "definition", "unique"),
+    ),
+    Case(
+        TABLE + "CREATE UNIQUE INDEX i ON orders (id); ALTER TABLE orders ALTER id SET NOT NULL",
+        "ALTER TABLE orders ADD CONSTRAINT i PRIMARY KEY USING INDEX i",
+        _one("index", "public.i", "primary") | _one("constraint", "public.orders.i", "+"),
+    ),
+    Case(
+        INDEX,
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass",
+        _one("index", "public.i", "valid"),
+    ),
+    Case(
+        INDEX,
+        "UPDATE pg_index SET indisready = false WHERE indexrelid = 'i'::regclass",
+        _one("index", "public.i", "ready"),
+    ),
+    Case(
+        INDEX,
+        "UPDATE pg_index SET indislive = false WHERE indexrelid = 'i'::regclass",
+        _one("index", "public.i", "live"),
+    ),
     Case(INDEX, "ALTER TABLE orders CLUSTER ON i", _one("index", "public.i", "clustered")),
-    Case(TABLE + "CREATE UNIQUE INDEX i ON orders (id); ALTER TABLE orders ALTER id SET NOT NULL",
-         "ALTER TABLE orders REPLICA IDENTITY USING INDEX i",
-         _one("index", "public.i", "replica_identity") | _table("replica_identity")),
+    Case(
+        TABLE + "CREATE UNIQUE INDEX i ON orders (id); ALTER TABLE orders ALTER id SET NOT NULL",
+        "ALTER TABLE orders REPLICA IDENTITY USING INDEX i",
+        _one("index", "public.i", "replica_identity") | _table("replica_identity"),
+    ),
     Case(INDEX, f"COMMENT ON INDEX i {COMMENT}", _one("index", "public.i", "comment")),
     # view
-    Case(TABLE, "CREATE VIEW v AS SELECT id FROM orders",
-         _one("view", "public.v", "+") | _column("v.id", "+")),
-    Case(VIEW, "CREATE OR REPLACE VIEW v AS SELECT id FROM orders WHERE id > 5",
-         _one("view", "public.v", "definition")),
-    Case(VIEW, "DROP VIEW v; CREATE MATERIALIZED VIEW v AS SELECT id FROM orders",
-         _one("view", "public.v", "materialized", "access_method")),
+    Case(
+        TABLE,
+        "CREATE VIEW v AS SELECT id FROM orders",
+        _one("view", "public.v", "+") | _column("v.id", "+"),
+    ),
+    Case(
+        VIEW,
+        "CREATE OR REPLACE VIEW v AS SELECT id FROM orders WHERE id > 5",
+        _one("view", "public.v", "definition"),
+    ),
+    Case(
+        VIEW,
+        "DROP VIEW v; CREATE MATERIALIZED VIEW v AS SELECT id FROM orders",
+        _one("view", "public.v", "materialized", "access_method"),
+    ),
     Case(ROLES + VIEW, "ALTER VIEW v OWNER TO alice", _one("view", "public.v", "owner")),
     Case(VIEW, "REVOKE SELECT ON v FROM postgres", _one("view", "public.v", "owner_lacks")),
-    Case(VIEW, "ALTER VIEW v SET (security_barrier)",
-         _one("view", "public.v", "security_barrier")),
-    Case(VIEW, "ALTER VIEW v SET (security_invoker = on)",
-         _one("view", "public.v", "security_invoker"), since=15),
+    Case(VIEW, "ALTER VIEW v SET (security_barrier)", _one("view", "public.v", "security_barrier")),
+    Case(
+        VIEW,
+        "ALTER VIEW v SET (security_invoker = on)",
+        _one("view", "public.v", "security_invoker"),
+        since=15,
+    ),
     Case(VIEW, "ALTER VIEW v SET (check_option = local)", _one("view", "public.v", "check_option")),
-    Case("CREATE MATERIALIZED VIEW v AS SELECT 1 AS id",
-         "ALTER MATERIALIZED VIEW v SET (fillfactor = 50)", _one("view", "public.v", "options")),
+    Case(
+        "CREATE MATERIALIZED VIEW v AS SELECT 1 AS id",
+        "ALTER MATERIALIZED VIEW v SET (fillfactor = 50)",
+        _one("view", "public.v", "options"),
+    ),
     Case(VIEW, f"COMMENT ON VIEW v {COMMENT}", _one("view", "public.v", "comment")),
     # function
     Case("", F, _one("function", FN, "+") | _one("grant", f"function {FN} to PUBLIC", "+")),
-    Case("CREATE AGGREGATE g(integer) (sfunc = int4pl, stype = integer)",
-         "DROP AGGREGATE g(integer); CREATE FUNCTION g(integer) RETURNS integer LANGUAGE sql"
-         " IMMUTABLE AS 'SELECT 1'",
-         _one("function", "public.g(integer)", "form", "aggregate", "language", "body", "cost")),
-    Case(ROLES + F, "ALTER FUNCTION f OWNER TO alice", _one("function", FN, "owner")
-         | _one("grant", f"function {FN} to PUBLIC", "execute")),
+    Case(
+        "CREATE AGGREGATE g(integer) (sfunc = int4pl, stype = integer)",
+        "DROP AGGREGATE g(integer); CREATE FUNCTION g(integer) RETURNS integer LANGUAGE sql"
+        " IMMUTABLE AS 'SELECT 1'",
+        _one("function", "public.g(integer)", "form", "aggregate", "language", "body", "cost"),
+    ),
+    Case(
+        ROLES + F,
+        "ALTER FUNCTION f OWNER TO alice",
+        _one("function", FN, "owner") | _one("grant", f"function {FN} to PUBLIC", "execute"),
+    ),
     Case(F, "REVOKE EXECUTE ON FUNCTION f FROM postgres", _one("function", FN, "owner_lacks")),
-    Case(F, "CREATE OR REPLACE FUNCTION f(a integer DEFAULT 4) RETURNS integer LANGUAGE sql"
-         " AS 'SELECT 1'", _one("function", FN, "arguments")),
-    Case(F, "DROP FUNCTION f; CREATE FUNCTION f(a integer) RETURNS bigint LANGUAGE sql"
-         " AS 'SELECT 1'", _one("function", FN, "returns")),
-    Case(F, "CREATE OR REPLACE FUNCTION f(a integer) RETURNS integer LANGUAGE plpgsql"
-         " AS 'SELECT 1'", _one("function", FN, "language")),
-    Case(F, "CREATE OR REPLACE FUNCTION f(a integer) RETURNS integer LANGUAGE sql AS 'SELECT 2'",
-         _one("function", FN, "body")),
-    Case(F, "CREATE OR REPLACE FUNCTION f(a integer) RETURNS integer LANGUAGE sql"
-         " RETURN a", _one("function", FN, "body"), since=14),
-    Case("CREATE FUNCTION ff(internal) RETURNS internal LANGUAGE internal STRICT AS 'prsd_lextype'",
-         "CREATE OR REPLACE FUNCTION ff(internal) RETURNS internal LANGUAGE c STRICT"
-         " AS '$libdir/dict_snowball', 'dsnowball_init'",
-         _one("function", "public.ff(internal)", "language", "library", "body")),
+    Case(
+        F,
+        "CREATE OR REPLACE FUNCTION f(a integer DEFAULT 4) RETURNS integer LANGUAGE sql"
+        " AS 'SELECT 1'",
+        _one("function", FN, "arguments"),
+    ),
+    Case(
+        F,
+        "DROP FUNCTION f; CREATE FUNCTION f(a integer) RETURNS bigint LANGUAGE sql AS 'SELECT 1'",
+        _one("function", FN, "returns"),
+    ),
+    Case(
+        F,
+        "CREATE OR REPLACE FUNCTION f(a integer) RETURNS integer LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN 1; END'",
+        _one("function", FN, "language", "body"),
+    ),
+    Case(
+        F,
+        "CREATE OR REPLACE FUNCTION f(a integer) RETURNS integer LANGUAGE sql AS 'SELECT 2'",
+        _one("function", FN, "body"),
+    ),
+    Case(
+        F,
+        "CREATE OR REPLACE FUNCTION f(a integer) RETURNS integer LANGUAGE sql RETURN a",
+        _one("function", FN, "body"),
+        since=14,
+    ),
+    Case(
+        "CREATE FUNCTION ff(internal) RETURNS internal LANGUAGE internal STRICT AS 'prsd_lextype'",
+        "CREATE OR REPLACE FUNCTION ff(internal) RETURNS internal LANGUAGE c STRICT"
+        " AS '$libdir/dict_snowball', 'dsnowball_init'",
+        _one("function", "public.ff(internal)", "language", "library", "body"),
+    ),
     Case(F, "ALTER FUNCTION f SECURITY DEFINER", _one("function", FN, "security_definer")),
     Case(F, "ALTER FUNCTION f STABLE", _one("function", FN, "volatility")),
     Case(F, "ALTER FUNCTION f PARALLEL SAFE", _one("function", FN, "parallel")),
     Case(F, "ALTER FUNCTION f STRICT", _one("function", FN, "strict")),
     Case(F, "ALTER FUNCTION f LEAKPROOF", _one("function", FN, "leakproof")),
     Case(F, "ALTER FUNCTION f COST 5", _one("function", FN, "cost")),
-    Case("CREATE FUNCTION f(a integer) RETURNS SETOF integer LANGUAGE sql AS 'SELECT 1'",
-         "ALTER FUNCTION f ROWS 5", _one("function", FN, "rows")),
+    Case(
+        "CREATE FUNCTION f(a integer) RETURNS SETOF integer LANGUAGE sql AS 'SELECT 1'",
+        "ALTER FUNCTION f ROWS 5",
+        _one("function", FN, "rows"),
+    ),
     Case(F, "ALTER FUNCTION f SET search_path = app", _one("function", FN, "config")),
-    Case(F, "ALTER FUNCTION f SUPPORT generate_series_int4_support", _one("function", FN, "support")),
+    Case(
+        F, "ALTER FUNCTION f SUPPORT generate_series_int4_support", _one("function", FN, "support")
+    ),
     Case(F, f"COMMENT ON FUNCTION f {COMMENT}", _one("function", FN, "comment")),
     # trigger
     Case(TRIGGER, "DROP TRIGGER audit ON orders", _one("trigger", "public.orders.audit", "-")),
-    Case(TRIGGER, "ALTER TABLE orders DISABLE TRIGGER audit",
-         _one("trigger", "public.orders.audit", "enabled")),
-    Case(TRIGGER, "DROP TRIGGER audit ON orders;"
-         "CREATE TRIGGER audit BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION tg2()",
-         _one("trigger", "public.orders.audit", "definition", "function")),
-    Case(TRIGGER, f"COMMENT ON TRIGGER audit ON orders {COMMENT}",
-         _one("trigger", "public.orders.audit", "comment")),
+    Case(
+        TRIGGER,
+        "ALTER TABLE orders DISABLE TRIGGER audit",
+        _one("trigger", "public.orders.audit", "enabled"),
+    ),
+    Case(
+        TRIGGER,
+        "DROP TRIGGER audit ON orders;"
+        "CREATE TRIGGER audit BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION tg2()",
+        _one("trigger", "public.orders.audit", "definition", "function"),
+    ),
+    Case(
+        TRIGGER,
+        f"COMMENT ON TRIGGER audit ON orders {COMMENT}",
+        _one("trigger", "public.orders.audit", "comment"),
+    ),
     # policy
     Case(POLICY, "DROP POLICY tenant ON orders", _one("policy", "public.orders.tenant", "-")),
-    Case(POLICY, "DROP POLICY tenant ON orders; CREATE POLICY tenant ON orders FOR UPDATE TO alice"
-         " USING (id > 1) WITH CHECK (id > 1)", _one("policy", "public.orders.tenant", "command")),
-    Case(POLICY, "DROP POLICY tenant ON orders; CREATE POLICY tenant ON orders AS RESTRICTIVE"
-         " TO alice USING (id > 1) WITH CHECK (id > 1)",
-         _one("policy", "public.orders.tenant", "permissive")),
-    Case(POLICY, "ALTER POLICY tenant ON orders TO PUBLIC",
-         _one("policy", "public.orders.tenant", "roles")),
-    Case(POLICY, "ALTER POLICY tenant ON orders USING (id > 2)",
-         _one("policy", "public.orders.tenant", "using")),
-    Case(POLICY, "ALTER POLICY tenant ON orders WITH CHECK (id > 2)",
-         _one("policy", "public.orders.tenant", "check")),
-    Case(POLICY, f"COMMENT ON POLICY tenant ON orders {COMMENT}",
-         _one("policy", "public.orders.tenant", "comment")),
+    Case(
+        POLICY,
+        "DROP POLICY tenant ON orders; CREATE POLICY tenant ON orders FOR UPDATE TO alice"
+        " USING (id > 1) WITH CHECK (id > 1)",
+        _one("policy", "public.orders.tenant", "command"),
+    ),
+    Case(
+        POLICY,
+        "DROP POLICY tenant ON orders; CREATE POLICY tenant ON orders AS RESTRICTIVE"
+        " TO alice USING (id > 1) WITH CHECK (id > 1)",
+        _one("policy", "public.orders.tenant", "permissive"),
+    ),
+    Case(
+        POLICY,
+        "ALTER POLICY tenant ON orders TO PUBLIC",
+        _one("policy", "public.orders.tenant", "roles"),
+    ),
+    Case(
+        POLICY,
+        "ALTER POLICY tenant ON orders USING (id > 2)",
+        _one("policy", "public.orders.tenant", "using"),
+    ),
+    Case(
+        POLICY,
+        "ALTER POLICY tenant ON orders WITH CHECK (id > 2)",
+        _one("policy", "public.orders.tenant", "check"),
+    ),
+    Case(
+        POLICY,
+        f"COMMENT ON POLICY tenant ON orders {COMMENT}",
+        _one("policy", "public.orders.tenant", "comment"),
+    ),
     # sequence
     Case("", SEQUENCE, _one("sequence", "public.s", "+")),
     Case(SEQUENCE, "SELECT nextval('s')", set()),
@@ -302,60 +536,115 @@ CASES = [
     Case(SEQUENCE, "ALTER SEQUENCE s MINVALUE 0", _one("sequence", "public.s", "minimum")),
     Case(SEQUENCE, "ALTER SEQUENCE s CACHE 5", _one("sequence", "public.s", "cache")),
     Case(SEQUENCE, "ALTER SEQUENCE s CYCLE", _one("sequence", "public.s", "cycle")),
-    Case(TABLE + SEQUENCE, "ALTER SEQUENCE s OWNED BY orders.id",
-         _one("sequence", "public.s", "owned_by")),
-    Case(SEQUENCE, "ALTER SEQUENCE s SET UNLOGGED", _one("sequence", "public.s", "persistence"),
-         since=15),
-    Case(ROLES + SEQUENCE, "ALTER SEQUENCE s OWNER TO alice", _one("sequence", "public.s", "owner")),
-    Case(SEQUENCE, "REVOKE USAGE ON SEQUENCE s FROM postgres",
-         _one("sequence", "public.s", "owner_lacks")),
+    Case(
+        TABLE + SEQUENCE,
+        "ALTER SEQUENCE s OWNED BY orders.id",
+        _one("sequence", "public.s", "owned_by"),
+    ),
+    Case(
+        SEQUENCE,
+        "ALTER SEQUENCE s SET UNLOGGED",
+        _one("sequence", "public.s", "persistence"),
+        since=15,
+    ),
+    Case(
+        ROLES + SEQUENCE, "ALTER SEQUENCE s OWNER TO alice", _one("sequence", "public.s", "owner")
+    ),
+    Case(
+        SEQUENCE,
+        "REVOKE USAGE ON SEQUENCE s FROM postgres",
+        _one("sequence", "public.s", "owner_lacks"),
+    ),
     Case(SEQUENCE, f"COMMENT ON SEQUENCE s {COMMENT}", _one("sequence", "public.s", "comment")),
     # type
-    Case("", ENUM, _one("type", "public.status", "+")
-         | _one("grant", "type public.status to PUBLIC", "+")),
-    Case(ENUM, "ALTER TYPE status ADD VALUE 'mid' BEFORE 'old'",
-         _one("type", "public.status", "labels")),
-    Case(ROLES + ENUM, "ALTER TYPE status OWNER TO alice", _one("type", "public.status", "owner")
-         | _one("grant", "type public.status to PUBLIC", "usage")),
-    Case(ENUM, "REVOKE USAGE ON TYPE status FROM postgres",
-         _one("type", "public.status", "owner_lacks")),
+    Case(
+        "",
+        ENUM,
+        _one("type", "public.status", "+") | _one("grant", "type public.status to PUBLIC", "+"),
+    ),
+    Case(
+        ENUM,
+        "ALTER TYPE status ADD VALUE 'mid' BEFORE 'old'",
+        _one("type", "public.status", "labels"),
+    ),
+    Case(
+        ROLES + ENUM,
+        "ALTER TYPE status OWNER TO alice",
+        _one("type", "public.status", "owner")
+        | _one("grant", "type public.status to PUBLIC", "usage"),
+    ),
+    Case(
+        ENUM,
+        "REVOKE USAGE ON TYPE status FROM postgres",
+        _one("type", "public.status", "owner_lacks"),
+    ),
     Case(ENUM, f"COMMENT ON TYPE status {COMMENT}", _one("type", "public.status", "comment")),
     Case(DOMAIN, "ALTER DOMAIN pos SET NOT NULL", _one("type", "public.pos", "not_null")),
     Case(DOMAIN, "ALTER DOMAIN pos SET DEFAULT 3", _one("type", "public.pos", "default")),
-    Case(DOMAIN, "DROP DOMAIN pos; CREATE DOMAIN pos AS bigint",
-         _one("type", "public.pos", "base")),
-    Case("CREATE DOMAIN pos AS text", 'DROP DOMAIN pos; CREATE DOMAIN pos AS text COLLATE "C"',
-         _one("type", "public.pos", "collation")),
-    Case(ENUM, "DROP TYPE status; CREATE TYPE status AS (a integer)",
-         _one("type", "public.status", "form", "labels", "fields")),
-    Case("CREATE TYPE pair AS (a integer)", "ALTER TYPE pair ALTER ATTRIBUTE a TYPE bigint",
-         _one("type", "public.pair", "fields")),
-    Case("CREATE TYPE r AS RANGE (subtype = float8)",
-         "DROP TYPE r; CREATE TYPE r AS RANGE (subtype = float8, subtype_diff = float8mi)",
-         _one("type", "public.r", "subtype_diff")),
-    Case("CREATE TYPE r AS RANGE (subtype = float8)",
-         "DROP TYPE r; CREATE TYPE r AS RANGE (subtype = float4)",
-         _one("type", "public.r", "subtype", "opclass")),
-    Case('CREATE TYPE r AS RANGE (subtype = text)',
-         'DROP TYPE r; CREATE TYPE r AS RANGE (subtype = text, collation = "C")',
-         _one("type", "public.r", "subtype_collation")),
-    Case("CREATE TYPE r AS RANGE (subtype = float8)",
-         "DROP TYPE r; CREATE TYPE r AS RANGE (subtype = float8, multirange_type_name = many)",
-         _one("type", "public.r", "multirange"), since=14),
-    Case("CREATE TYPE r; CREATE FUNCTION canon(r) RETURNS r LANGUAGE internal IMMUTABLE STRICT"
-         " AS 'int4range_canonical'; CREATE TYPE r AS RANGE (subtype = int4)",
-         "DROP TYPE r CASCADE; CREATE TYPE r; CREATE FUNCTION canon(r) RETURNS r LANGUAGE internal"
-         " IMMUTABLE STRICT AS 'int4range_canonical';"
-         "CREATE TYPE r AS RANGE (subtype = int4, canonical = canon)",
-         _one("type", "public.r", "canonical")),
+    Case(
+        DOMAIN, "DROP DOMAIN pos; CREATE DOMAIN pos AS bigint", _one("type", "public.pos", "base")
+    ),
+    Case(
+        "CREATE DOMAIN pos AS text",
+        'DROP DOMAIN pos; CREATE DOMAIN pos AS text COLLATE "C"',
+        _one("type", "public.pos", "collation"),
+    ),
+    Case(
+        ENUM,
+        "DROP TYPE status; CREATE TYPE status AS (a integer)",
+        _one("type", "public.status", "form", "labels", "fields"),
+    ),
+    Case(
+        "CREATE TYPE pair AS (a integer)",
+        "ALTER TYPE pair ALTER ATTRIBUTE a TYPE bigint",
+        _one("type", "public.pair", "fields"),
+    ),
+    Case(
+        "CREATE TYPE r AS RANGE (subtype = float8)",
+        "DROP TYPE r; CREATE TYPE r AS RANGE (subtype = float8, subtype_diff = float8mi)",
+        _one("type", "public.r", "subtype_diff"),
+    ),
+    Case(
+        "CREATE TYPE r AS RANGE (subtype = float8)",
+        "DROP TYPE r; CREATE TYPE r AS RANGE (subtype = float4)",
+        _one("type", "public.r", "subtype", "opclass"),
+    ),
+    Case(
+        "CREATE TYPE r AS RANGE (subtype = text)",
+        'DROP TYPE r; CREATE TYPE r AS RANGE (subtype = text, collation = "C")',
+        _one("type", "public.r", "subtype_collation"),
+    ),
+    Case(
+        "CREATE TYPE r AS RANGE (subtype = float8)",
+        "DROP TYPE r; CREATE TYPE r AS RANGE (subtype = float8, multirange_type_name = many)",
+        _one("type", "public.r", "multirange"),
+        since=14,
+    ),
+    Case(
+        "CREATE TYPE r; CREATE FUNCTION canon(r) RETURNS r LANGUAGE internal IMMUTABLE STRICT"
+        " AS 'int4range_canonical'; CREATE TYPE r AS RANGE (subtype = int4)",
+        "DROP TYPE r CASCADE; CREATE TYPE r; CREATE FUNCTION canon(r) RETURNS r LANGUAGE internal"
+        " IMMUTABLE STRICT AS 'int4range_canonical';"
+        "CREATE TYPE r AS RANGE (subtype = int4, canonical = canon)",
+        _one("type", "public.r", "canonical"),
+    ),
     # extension
-    Case("", "DROP EXTENSION plpgsql", _one("extension", "plpgsql", "-")
-         | _one("grant", "language plpgsql to PUBLIC", "-")),
+    Case(
+        "",
+        "DROP EXTENSION plpgsql",
+        _one("extension", "plpgsql", "-") | _one("grant", "language plpgsql to PUBLIC", "-"),
+    ),
     Case("", "UPDATE pg_extension SET extversion = '9'", _one("extension", "plpgsql", "version")),
-    Case(ROLES, "UPDATE pg_extension SET extowner = 'alice'::regrole",
-         _one("extension", "plpgsql", "owner")),
-    Case("", "UPDATE pg_extension SET extnamespace = 'public'::regnamespace",
-         _one("extension", "plpgsql", "schema")),
+    Case(
+        ROLES,
+        "UPDATE pg_extension SET extowner = 'alice'::regrole",
+        _one("extension", "plpgsql", "owner"),
+    ),
+    Case(
+        "",
+        "UPDATE pg_extension SET extnamespace = 'public'::regnamespace",
+        _one("extension", "plpgsql", "schema"),
+    ),
     Case("", f"COMMENT ON EXTENSION plpgsql {COMMENT}", _one("extension", "plpgsql", "comment")),
 ]
 
@@ -379,63 +668,119 @@ PRIVILEGES = (
     ("foreign data wrapper w", "foreign_data_wrapper w", "usage"),
     ("tablespace pg_default", "tablespace pg_default", "create"),
 )
-EVERYTHING = (
-    ROLES + VIEW + SEQUENCE + F + "CREATE SCHEMA app;" + ENUM + SERVER
-)
+EVERYTHING = ROLES + VIEW + SEQUENCE + F + "CREATE SCHEMA app;" + ENUM + SERVER
 CASES += [
     Case(EVERYTHING, f"GRANT {privilege} ON {what} TO bob", _one("grant", f"{name} to bob", "+"))
     for what, name, privilege in PRIVILEGES
 ]
 CASES += [
-    Case(EVERYTHING + f"GRANT {privilege} ON {what} TO bob",
-         f"GRANT {privilege} ON {what} TO bob WITH GRANT OPTION",
-         _one("grant", f"{name} to bob", privilege))
+    Case(
+        EVERYTHING + f"GRANT {privilege} ON {what} TO bob",
+        f"GRANT {privilege} ON {what} TO bob WITH GRANT OPTION",
+        _one("grant", f"{name} to bob", privilege),
+    )
     for what, name, privilege in PRIVILEGES
 ]
 IN_SCHEMA = "ALTER DEFAULT PRIVILEGES FOR ROLE alice IN SCHEMA public"
 FOR_ALL = "ALTER DEFAULT PRIVILEGES FOR ROLE alice"
 CASES += [
-    Case(BOTH, "GRANT MAINTAIN ON orders TO bob", _one("grant", "table public.orders to bob", "+"),
-         since=17),
-    Case(BOTH + "GRANT SELECT ON orders TO bob", "GRANT MAINTAIN ON orders TO bob",
-         _one("grant", "table public.orders to bob", "maintain"), since=17),
-    Case(BOTH, "GRANT SELECT (id) ON orders TO bob",
-         _one("grant", "column public.orders.id to bob", "+")),
-    Case(BOTH + "GRANT SELECT (id) ON orders TO bob", "GRANT UPDATE (id) ON orders TO bob",
-         _one("grant", "column public.orders.id to bob", "update")),
-    Case(ROLES, "GRANT SET ON PARAMETER log_statement TO bob",
-         _one("grant", "parameter log_statement to bob", "+"), since=15),
-    Case(ROLES + "GRANT SET ON PARAMETER log_statement TO bob",
-         "GRANT ALTER SYSTEM ON PARAMETER log_statement TO bob",
-         _one("grant", "parameter log_statement to bob", "alter_system"), since=15),
-    Case(BOTH, "GRANT SELECT ON orders TO PUBLIC",
-         _one("grant", "table public.orders to PUBLIC", "+")),
-    Case(ROLES + F, "REVOKE EXECUTE ON FUNCTION f FROM PUBLIC",
-         _one("grant", f"function {FN} to PUBLIC", "-")),
+    Case(
+        BOTH,
+        "GRANT MAINTAIN ON orders TO bob",
+        _one("grant", "table public.orders to bob", "+"),
+        since=17,
+    ),
+    Case(
+        BOTH + "GRANT SELECT ON orders TO bob",
+        "GRANT MAINTAIN ON orders TO bob",
+        _one("grant", "table public.orders to bob", "maintain"),
+        since=17,
+    ),
+    Case(
+        BOTH,
+        "GRANT SELECT (id) ON orders TO bob",
+        _one("grant", "column public.orders.id to bob", "+"),
+    ),
+    Case(
+        BOTH + "GRANT SELECT (id) ON orders TO bob",
+        "GRANT UPDATE (id) ON orders TO bob",
+        _one("grant", "column public.orders.id to bob", "update"),
+    ),
+    Case(
+        ROLES,
+        "GRANT SET ON PARAMETER log_statement TO bob",
+        _one("grant", "parameter log_statement to bob", "+"),
+        since=15,
+    ),
+    Case(
+        ROLES + "GRANT SET ON PARAMETER log_statement TO bob",
+        "GRANT ALTER SYSTEM ON PARAMETER log_statement TO bob",
+        _one("grant", "parameter log_statement to bob", "alter_system"),
+        since=15,
+    ),
+    Case(
+        BOTH,
+        "GRANT SELECT ON orders TO PUBLIC",
+        _one("grant", "table public.orders to PUBLIC", "+"),
+    ),
+    Case(
+        ROLES + F,
+        "REVOKE EXECUTE ON FUNCTION f FROM PUBLIC",
+        _one("grant", f"function {FN} to PUBLIC", "-"),
+    ),
     Case(ROLES + F, "GRANT EXECUTE ON FUNCTION f TO PUBLIC", set()),
-    Case(ROLES + F + "GRANT EXECUTE ON FUNCTION f TO bob WITH GRANT OPTION; SET ROLE bob;"
-         "GRANT EXECUTE ON FUNCTION f TO PUBLIC; RESET ROLE",
-         "REVOKE EXECUTE ON FUNCTION f FROM PUBLIC",
-         _one("grant", f"function {FN} to PUBLIC", "built_in", "execute")),
+    Case(
+        ROLES + F + "GRANT EXECUTE ON FUNCTION f TO bob WITH GRANT OPTION; SET ROLE bob;"
+        "GRANT EXECUTE ON FUNCTION f TO PUBLIC; RESET ROLE",
+        "REVOKE EXECUTE ON FUNCTION f FROM PUBLIC",
+        _one("grant", f"function {FN} to PUBLIC", "execute"),
+    ),
+    Case(
+        ROLES + F + "GRANT EXECUTE ON FUNCTION f TO bob WITH GRANT OPTION",
+        "SET ROLE bob; GRANT EXECUTE ON FUNCTION f TO PUBLIC",
+        _one("grant", f"function {FN} to PUBLIC", "built_in", "execute"),
+    ),
     # default_privilege
-    Case(BOTH, f"{IN_SCHEMA} GRANT SELECT ON TABLES TO bob",
-         _one("default_privilege", "tables of alice in public to bob", "+")),
-    Case(BOTH + f"{IN_SCHEMA} GRANT SELECT ON TABLES TO bob;",
-         f"{IN_SCHEMA} GRANT INSERT ON TABLES TO bob",
-         _one("default_privilege", "tables of alice in public to bob", "insert")),
-    Case(BOTH, f"{FOR_ALL} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
-         _one("default_privilege", "functions of alice to PUBLIC", "+")),
-    Case(BOTH + f"{FOR_ALL} GRANT EXECUTE ON FUNCTIONS TO bob;",
-         f"{FOR_ALL} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
-         _one("default_privilege", "functions of alice to PUBLIC", "built_in", "lacks", "execute")),
-    Case(BOTH + f"{FOR_ALL} REVOKE USAGE ON SCHEMAS FROM alice;",
-         f"{FOR_ALL} REVOKE CREATE ON SCHEMAS FROM alice",
-         _one("default_privilege", "schemas of alice to alice", "owner_lacks")),
-    Case(BOTH, f"{FOR_ALL} GRANT USAGE ON SEQUENCES TO bob",
-         _one("default_privilege", "sequences of alice to bob", "+")),
-    Case(BOTH, f"{FOR_ALL} GRANT USAGE ON TYPES TO bob",
-         _one("default_privilege", "types of alice to bob", "+")
-         | _one("default_privilege", "types of alice to PUBLIC", "+")),
-    Case(BOTH, f"{FOR_ALL} GRANT SELECT ON LARGE OBJECTS TO bob",
-         _one("default_privilege", "large objects of alice to bob", "+"), since=18),
+    Case(
+        BOTH,
+        f"{IN_SCHEMA} GRANT SELECT ON TABLES TO bob",
+        _one("default_privilege", "tables of alice in public to bob", "+"),
+    ),
+    Case(
+        BOTH + f"{IN_SCHEMA} GRANT SELECT ON TABLES TO bob;",
+        f"{IN_SCHEMA} GRANT INSERT ON TABLES TO bob",
+        _one("default_privilege", "tables of alice in public to bob", "insert"),
+    ),
+    Case(
+        BOTH,
+        f"{FOR_ALL} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+        _one("default_privilege", "functions of alice to PUBLIC", "+"),
+    ),
+    Case(
+        BOTH + f"{FOR_ALL} GRANT EXECUTE ON FUNCTIONS TO bob;",
+        f"{FOR_ALL} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+        _one("default_privilege", "functions of alice to PUBLIC", "built_in", "lacks", "execute"),
+    ),
+    Case(
+        BOTH + f"{FOR_ALL} REVOKE USAGE ON SCHEMAS FROM alice;",
+        f"{FOR_ALL} REVOKE CREATE ON SCHEMAS FROM alice",
+        _one("default_privilege", "schemas of alice to alice", "owner_lacks"),
+    ),
+    Case(
+        BOTH,
+        f"{FOR_ALL} GRANT USAGE ON SEQUENCES TO bob",
+        _one("default_privilege", "sequences of alice to bob", "+"),
+    ),
+    Case(
+        BOTH,
+        f"{FOR_ALL} GRANT USAGE ON TYPES TO bob",
+        _one("default_privilege", "types of alice to bob", "+")
+        | _one("default_privilege", "types of alice to PUBLIC", "+"),
+    ),
+    Case(
+        BOTH,
+        f"{FOR_ALL} GRANT SELECT ON LARGE OBJECTS TO bob",
+        _one("default_privilege", "large objects of alice to bob", "+"),
+        since=18,
+    ),
 ]

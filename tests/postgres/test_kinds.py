@@ -17,7 +17,9 @@ def difference(before, after):
     found |= {(*key, "+") for key in after.objects.keys() - before.objects.keys()}
     for key in before.objects.keys() & after.objects.keys():
         old, new = before.objects[key].attributes, after.objects[key].attributes
-        found |= {(*key, name) for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        found |= {
+            (*key, name) for name in old.keys() | new.keys() if old.get(name) != new.get(name)
+        }
     return found
 
 

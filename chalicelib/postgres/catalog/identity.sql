@@ -9,9 +9,4 @@ SELECT
     current_setting('track_commit_timestamp') = 'on' AS keeps_commit_times,
     pg_has_role('pg_read_all_settings', 'USAGE') AS sees_all_settings,
     has_table_privilege('pg_file_settings', 'SELECT')
-        AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE') AS sees_files,
-    ARRAY(
-        SELECT c.relname::text FROM pg_class AS c
-        WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r'
-            AND c.oid < 16384 AND NOT has_table_privilege(c.oid, 'SELECT')
-    ) AS unreadable
+        AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE') AS sees_files

@@ -1,0 +1,69 @@
+"""The command line as a user has it: arguments in, exit code, stdout and stderr out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from chalicelib import cli
+
+
+@dataclass
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def holdfast(tmp_path, monkeypatch, capsysbinary):
+    """Run one command in a folder of its own; the environment holds nothing of ours."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    for name in ("HOLDFAST_CONFIG", "HOLDFAST_AS", "HOLDFAST_DEBUG", "ORDERS_DSN"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words, expect=0):
+        monkeypatch.setattr(sys, "argv", ["holdfast", *map(str, words)])
+        capsysbinary.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsysbinary.readouterr()
+        code = ended.value.code or 0
+        answer = Answer(int(code), captured.out.decode(), captured.err.decode())
+        assert expect is None or answer.code == expect, answer
+        return answer
+
+    run.home = home
+    return run
+
+
+@pytest.fixture
+def shop(holdfast, database, monkeypatch):
+    """A configured target over a real database with a table, a grant and a policy."""
+    database.run(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, total numeric(10,2) NOT NULL)",
+        "ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY own ON orders USING (id > 0)",
+    )
+    monkeypatch.setenv("ORDERS_DSN", database.dsn)
+    holdfast("init")
+    holdfast("target", "add", "orders", "--dsn-env", "ORDERS_DSN", "--env", "prod")
+    return holdfast
+
+
+@pytest.fixture
+def signed(shop):
+    """The same with a baseline that two people signed."""
+    shop("--as", "ana", "baseline", "propose", "orders", "--comment", "go live")
+    shop("--as", "ben", "baseline", "approve", "orders")
+    shop("--as", "chloe", "baseline", "approve", "orders")
+    return shop

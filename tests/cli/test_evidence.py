@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+
+def files(run, part):
+    folder = run.home / ".holdfast" / part
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_records_are_listed_and_shown(signed):
+    signed("scan", "orders")
+    rows = signed("evidence", "ls", "--json").json
+    assert [row["kind"] for row in rows][-3:] == ["baseline.approved", "baseline.signed", "scan"]
+    assert [row["record"] for row in rows] == list(range(len(rows)))
+    assert len(signed("evidence", "ls", "--last", "2", "--json").json) == 2
+    assert {row["kind"] for row in signed("evidence", "ls", "--kind", "scan", "--json").json} == {
+        "scan"
+    }
+    streams = signed("evidence", "ls", "--target", "orders", "--json").json
+    assert {row["stream"] for row in streams} == {"postgres:orders"}
+    assert "ana (asserted)" in signed("evidence", "ls").out
+    shown = signed("evidence", "show", len(rows) - 1).json
+    assert shown["body"]["outcome"] == "clean"
+    assert shown["body"]["system"]["database"]
+    signed("evidence", "show", len(rows), expect=2)
+
+
+def test_everything_verifies_from_the_bytes(signed):
+    answer = signed("evidence", "fsck")
+    assert answer.out.startswith("VERIFIED")
+    value = signed("evidence", "fsck", "--json").json
+    assert (value["ok"], value["problems"]) == (True, [])
+
+
+@pytest.mark.parametrize("part", ["snapshot", "baseline", "log/batch", "log/checkpoint"])
+@pytest.mark.parametrize("how", ["edit", "delete", "truncate"])
+def test_tampering_is_named_by_its_place(signed, part, how):
+    signed("scan", "orders")
+    path = files(signed, f"evidence/{part}")[0]
+    path.chmod(0o600)
+    if how == "edit":
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    elif how == "delete":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-3])
+    answer = signed("evidence", "fsck", expect=1)
+    assert answer.out.startswith("FIRST BAD PLACE")
+    assert path.name in answer.out
+    assert "FAILED" in answer.out
+
+
+def test_a_tampered_baseline_fails_the_scan(signed):
+    path = files(signed, "evidence/baseline")[0]
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b"payload", b"Payload"))
+    assert "REFUSED" in signed("scan", "orders", expect=1).out
+    signed("baseline", "verify", "orders", expect=1)
+    [result] = signed("scan", "orders", "--json", expect=1).json["results"]
+    assert result["findings"][0]["severity"] == "critical"
+
+
+def test_a_checkpoint_kept_elsewhere_holds_the_log_to_it(signed):
+    kept = signed.home / "kept.txt"
+    kept.write_bytes(signed("evidence", "checkpoint").out.encode())
+    signed("scan", "orders")
+    signed("evidence", "fsck", "--extends", kept)
+    kept.write_bytes(signed("evidence", "checkpoint").out.encode().replace(b"A", b"B", 3))
+    signed("evidence", "fsck", "--extends", kept, expect=1)
+    signed("evidence", "fsck", "--extends", "nothing-there", expect=2)
+
+
+def test_a_log_cut_back_everywhere_shows_only_against_a_kept_checkpoint(signed):
+    import shutil
+
+    shutil.copytree(signed.home / ".holdfast", signed.home / "older")
+    signed("scan", "orders")
+    kept = signed.home / "kept.txt"
+    kept.write_bytes(signed("evidence", "checkpoint").out.encode())
+    shutil.rmtree(signed.home / ".holdfast")
+    (signed.home / "older").rename(signed.home / ".holdfast")
+    signed("evidence", "fsck")
+    assert "FAILED" in signed("evidence", "fsck", "--extends", kept, expect=1).out
+
+
+def test_an_edited_cache_is_named_but_the_log_is_whole(signed):
+    path = signed.home / ".holdfast" / "derived" / "state" / "postgres" / "orders"
+    path.write_bytes(path.read_bytes() + b" ")
+    answer = signed("evidence", "fsck", expect=1)
+    assert "state/postgres/orders" in answer.out
+    assert "made again" in answer.err
+
+
+def test_a_corrupt_database_file_is_an_answer(signed):
+    (signed.home / ".holdfast" / "state.db").write_bytes(b"garbage" * 1000)
+    answer = signed("scan", "orders", expect=None)
+    assert answer.code in {1, 3}
+    assert "defect" not in answer.err

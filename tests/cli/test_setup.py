@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from chalicelib import __version__
+from chalicelib.cli.app import app
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_init_makes_settings_a_key_and_a_store(holdfast):
+    answer = holdfast("init")
+    store = holdfast.home / ".holdfast"
+    assert mode(store / "key" / "signing.pem") == 0o600
+    assert mode(store / "key" / "secret") == 0o600
+    assert mode(store / "key") == 0o700
+    assert answer.out.strip() in (holdfast.home / "holdfast.toml").read_text()
+    holdfast("evidence", "fsck")
+
+
+def test_init_never_overwrites(holdfast):
+    holdfast("init")
+    before = files(holdfast.home)
+    assert "nothing was changed" in holdfast("init", expect=2).err
+    assert files(holdfast.home) == before
+
+
+def files(folder):
+    """Contents by path; SQLite moves its own pages between its files whenever it likes."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in paths if not path.name.startswith("state.db")}
+
+
+def test_init_does_not_replace_a_key_whose_settings_are_gone(holdfast):
+    holdfast("init")
+    key = (holdfast.home / ".holdfast" / "key" / "signing.pem").read_bytes()
+    (holdfast.home / "holdfast.toml").unlink()
+    assert "never replaced" in holdfast("init", expect=3).err
+    assert (holdfast.home / ".holdfast" / "key" / "signing.pem").read_bytes() == key
+
+
+def test_init_takes_a_name_for_the_log(holdfast):
+    assert holdfast("init", "there", "--origin", "example.com/log").out.startswith(
+        "example.com/log+"
+    )
+    assert (holdfast.home / "there" / "holdfast.toml").is_file()
+    holdfast("init", "else", "--origin", "not a name", expect=None)
+    assert not (holdfast.home / "else" / "holdfast.toml").exists()
+
+
+def test_a_target_is_added_without_touching_the_rest_of_the_file(holdfast):
+    holdfast("init")
+    path = holdfast.home / "holdfast.toml"
+    path.write_text(path.read_text() + "\n# a comment of ours")
+    before = path.read_text()
+    holdfast("target", "add", "orders", "--dsn-env", "ORDERS_DSN", "--env", "prod")
+    holdfast("target", "add", "staging", "--dsn-env", "STAGING_DSN", "--approver", "ana")
+    assert path.read_text().startswith(before)
+    rows = holdfast("target", "ls", "--json").json
+    assert [(row["target"], row["approvals"]) for row in rows] == [
+        ("postgres:orders", 2),
+        ("postgres:staging", 1),
+    ]
+    assert "never" in holdfast("target", "ls").out
+    kinds = [row["kind"] for row in holdfast("evidence", "ls", "--json").json]
+    assert kinds == ["log.opened", "target.configured", "target.configured"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["Bad Name", "--dsn-env", "X"], "not a target name"),
+        (["rds:orders", "--dsn-env", "X"], "not known"),
+        (["orders", "--dsn-env", "postgresql://u:hunter2@h/d"], "names an environment variable"),
+        (["orders", "--dsn-env", "X", "--env", "prod", "--approvals", "0"], "at least one"),
+        (["orders", "--dsn-env", "X", "--approvals", "17"], "0 to 16"),
+        (["orders", "--dsn-env", "X", "--approvals", "2", "--approver", "ana"], "cannot come"),
+        (["orders"], "dsn-env"),
+    ],
+)
+def test_a_target_that_makes_no_sense_is_refused(holdfast, words, said):
+    holdfast("init")
+    before = (holdfast.home / "holdfast.toml").read_text()
+    answer = holdfast("target", "add", *words, expect=2)
+    assert said in answer.err
+    assert "hunter2" not in answer.err
+    assert (holdfast.home / "holdfast.toml").read_text() == before
+    assert len(holdfast("evidence", "ls", "--json").json) == 1
+
+
+def test_a_target_is_added_once(holdfast):
+    holdfast("init")
+    holdfast("target", "add", "orders", "--dsn-env", "A")
+    assert "already" in holdfast("target", "add", "orders", "--dsn-env", "B", expect=2).err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "[log]\nkey = 'x'",
+        "[log]\nkey = 1",
+        "[other]\na = 1",
+        "",
+        "\x00",
+        "[log]\nkey = 'KEY'\n[targets.orders]\ndsn_env = 'X'\nunknown = 1",
+        "[log]\nkey = 'KEY'\n[targets.'Bad Name']\ndsn_env = 'X'",
+    ],
+)
+def test_settings_that_cannot_be_used_are_a_usage_error(holdfast, text):
+    key = holdfast("init").out.strip()
+    (holdfast.home / "holdfast.toml").write_text(text.replace("KEY", key))
+    assert "holdfast.toml" in holdfast("scan", expect=2).err
+
+
+def test_without_settings_the_next_step_is_init(holdfast):
+    assert "holdfast init" in holdfast("scan", expect=2).err
+    assert "nowhere" in holdfast("--config", "nowhere", "scan", expect=2).err
+
+
+def test_settings_are_found_above(holdfast, monkeypatch):
+    holdfast("init")
+    below = holdfast.home / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    holdfast("target", "ls")
+
+
+def test_a_store_that_is_gone_is_said(holdfast):
+    holdfast("init")
+    (holdfast.home / ".holdfast").rename(holdfast.home / "elsewhere")
+    assert "not there" in holdfast("target", "ls", expect=2).err
+
+
+@pytest.mark.parametrize("name", ["signing.pem", "secret"])
+def test_a_key_that_others_can_read_is_refused(holdfast, name):
+    holdfast("init")
+    (holdfast.home / ".holdfast" / "key" / name).chmod(0o644)
+    answer = holdfast("target", "ls", expect=3)
+    assert "open to others" in answer.err
+    assert "chmod 600" in answer.err
+
+
+def test_a_secret_that_is_cut_off_is_refused(holdfast):
+    holdfast("init")
+    (holdfast.home / ".holdfast" / "key" / "secret").write_bytes(b"short")
+    assert "expected 32" in holdfast("target", "ls", expect=3).err
+
+
+def test_another_key_than_the_pinned_one_is_refused(holdfast):
+    holdfast("init", "one")
+    holdfast("init", "two")
+    key = holdfast.home / "one" / ".holdfast" / "key" / "signing.pem"
+    key.write_bytes((holdfast.home / "two" / ".holdfast" / "key" / "signing.pem").read_bytes())
+    holdfast("--config", "one/holdfast.toml", "target", "ls", expect=3)
+
+
+def test_version_and_help():
+    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert {"scan", "init", "demo", "snapshot", "diff"} <= names
+
+
+def test_version(holdfast):
+    assert holdfast("--version").out.strip() == f"holdfast {__version__}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["init"], ["scan"], ["snapshot"], ["diff"], ["demo"],
+        ["target", "add"], ["target", "ls"],
+        ["baseline", "propose"], ["baseline", "approve"], ["baseline", "show"], ["baseline", "verify"],
+        ["drift", "ls"], ["drift", "show"], ["drift", "suppress"], ["drift", "accept"],
+        ["evidence", "ls"], ["evidence", "show"], ["evidence", "checkpoint"], ["evidence", "fsck"],
+    ],
+)  # fmt: skip
+def test_every_command_has_help(holdfast, words):
+    assert "Usage: holdfast " + " ".join(words) in holdfast(*words, "--help").out
+
+
+def test_an_unknown_word_is_a_usage_error(holdfast):
+    holdfast("frobnicate", expect=2)
+    holdfast("scan", "--frobnicate", expect=2)
+
+
+def test_a_persons_name_is_checked(holdfast):
+    holdfast("init")
+    holdfast("--as", "a\nb", "target", "add", "orders", "--dsn-env", "X", expect=2)
