@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 group = typer.Typer(no_args_is_help=True, help="Findings, and what people decide about them.")
 app.add_typer(group, name="drift")
 
+FRAMEWORKS = {
+    "nist_800_53": "NIST 800-53 r5",
+    "soc2": "SOC 2",
+    "iso_27001": "ISO 27001:2022",
+    "pci_dss": "PCI DSS 4.0.1",
+    "fedramp_ksi": "FedRAMP KSI",
+}
 Ids = Annotated[list[str], typer.Argument(metavar="FINDING…", help="e.g. F-0123456789ab")]
 Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
 
@@ -72,7 +79,10 @@ def show(
     ]
     rows += _when(found)
     rows.append(("recorded", f"record {note.index} of the evidence log, at {note.opened_at}"))
-    rows += [(f"supports {name}", values) for name, values in found.controls.items()]
+    rows += [
+        (f"supports {FRAMEWORKS.get(name, name)}", values)
+        for name, values in found.controls.items()
+    ]
     table.pairs(rows)
     _show_change(found)
 

@@ -177,4 +177,4 @@ def pairs(rows: Sequence[tuple[str, Any]]) -> None:
     width = max(len(label) for label, _ in rows)
     for label, value in rows:
         text = value if isinstance(value, Text) else Text(plain(whole(value), lines=True))
-        console.print(Text(f"{label.ljust(width)}  ", "bold").append_text(text))
+        console.print(Text.assemble((f"{label.ljust(width)}  ", "bold"), text))

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chalicelib.kernel.errors import Malformed, UsageError
@@ -146,7 +146,7 @@ class Directory:
     @contextmanager
     def _opened(self, parents: list[str], key: str, *, create: bool = False) -> Iterator[int]:
         """The directory that holds a key, open. Raises: FileNotFoundError; OSError; Malformed."""
-        if create and "" not in self._durable:
+        if create and (not self.root.exists() or "" not in self._durable):
             self.root.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
             _synced(self.root.parent, self._sync)
             self._durable.add("")
@@ -163,11 +163,12 @@ class Directory:
             os.close(directory)
 
     def _make(self, path: str, segment: str, parent: int) -> None:
-        """Create one directory durably; again durably if another process created it just now."""
-        if path in self._durable:
-            return
-        with suppress(FileExistsError):
+        """Create one directory durably; sync it too if another process created it just now."""
+        try:
             os.mkdir(segment, _DIRECTORY_MODE, dir_fd=parent)
+        except FileExistsError:
+            if path in self._durable:
+                return
         self._sync(parent)
         self._durable.add(path)
 

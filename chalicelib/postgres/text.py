@@ -25,6 +25,11 @@ class _TolerantText(Loader):
 
 
 def tolerate_bytes(connection: psycopg.Connection[Any]) -> None:
-    """Let this connection's results hold any bytes where text is expected."""
+    """Let this connection's results hold any bytes where text is expected.
+
+    From SQL_ASCII the server sends such bytes only to a client that claims no encoding either.
+    """
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        connection.execute("SET client_encoding TO 'SQL_ASCII'")
     for name in _TYPES:
         connection.adapters.register_loader(name, _TolerantText)

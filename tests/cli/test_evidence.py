@@ -68,7 +68,8 @@ def test_a_checkpoint_kept_elsewhere_holds_the_log_to_it(signed):
     kept.write_bytes(signed("evidence", "checkpoint").out.encode())
     signed("scan", "orders")
     signed("evidence", "fsck", "--extends", kept)
-    kept.write_bytes(signed("evidence", "checkpoint").out.encode().replace(b"A", b"B", 3))
+    note = signed("evidence", "checkpoint").out.splitlines(keepends=True)
+    kept.write_text("".join([*note[:-1], note[-1][:-8] + "AAAAAA=\n"]))
     signed("evidence", "fsck", "--extends", kept, expect=1)
     signed("evidence", "fsck", "--extends", "nothing-there", expect=2)
 

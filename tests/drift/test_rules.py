@@ -203,7 +203,7 @@ SCHEMA = [
     (added("index", f"{T}_i", unique=True), N, LOW),
     (altered("index", f"{T}_i", "unique", True, False), W, MEDIUM),
     (altered("index", f"{T}_i", "valid", True, False, unique=True), W, MEDIUM),
-    (altered("index", f"{T}_i", "valid", True, False, unique=False), W, LOW),
+    (altered("index", f"{T}_i", "valid", True, False, unique=False), W, MEDIUM),
     (altered("type", "public.email", "not_null", True, False), W, MEDIUM),
     (altered("type", "public.email", "owner", "a", "b"), W, MEDIUM),
     (altered("type", "public.status", "labels", ["a"], ["a", "b"]), X, LOW),

@@ -296,8 +296,14 @@ def test_a_server_that_dies_while_it_is_read_is_a_lost_connection(how):
                         )
                 elif how == "immediate":
                     server.stop(immediate=True)
-                else:
+                else:  # as when the machine goes: no process says goodbye
+                    with psycopg.connect(server.dsn()) as admin:
+                        pids = admin.execute(
+                            "SELECT pid FROM pg_stat_activity WHERE application_name = 'holdfast'"
+                        ).fetchall()
                     os.kill(server.pid, signal.SIGKILL)
+                    for (pid,) in pids:
+                        os.kill(pid, signal.SIGKILL)
 
             source = PostgresSource(server.dsn(), conceal=len)
             with pytest.raises(ConnectionLost) as caught:

@@ -1,0 +1,291 @@
+"""What is left when a writer is killed, at every step: nothing acknowledged is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from evidence.place import Place
+from evidence.test_note import P256Signer
+
+from chalicelib.evidence import layout, note
+from chalicelib.kernel.errors import Fork, HoldfastError, Missing, StoreUnavailable
+
+TESTS = Path(__file__).parent.parent
+STEPS = [
+    "derived.put stage/",
+    "documents.swap",
+    "writeonce.put log/batch",
+    "signer.sign",
+    "writeonce.put log/checkpoint",
+    "derived.delete stage/",
+    "derived.put tile/0",
+    "derived.put tile/entries",
+    "derived.put checkpoint",
+]
+RECORDED = STEPS.index("documents.swap")  # from here on, the next writer finishes the append
+
+
+def start(place, first, count, *step):
+    program = Path(__file__).with_name("crasher.py")
+    return subprocess.Popen(
+        [sys.executable, str(program), str(place.root), str(first), str(count), *step],
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def killed(place, first, count, *step):
+    """The numbers that a writer acknowledged before it was killed."""
+    with start(place, first, count, *step) as child:
+        said, _ = child.communicate(timeout=60)
+    assert child.returncode == -signal.SIGKILL
+    return [int(line) for line in said.split()]
+
+
+def numbers(place):
+    return [entry.body["number"] for entry in place.log.read()]
+
+
+def no_size_has_two_roots(place, notes):
+    """Every note that was ever seen agrees with the locked one of its size."""
+    for data in notes:
+        seen = note.verify_checkpoint(data, place.verifier)
+        locked = place.file(layout.checkpoint(seen.size)).read_bytes()
+        assert note.verify_checkpoint(locked, place.verifier).root == seen.root
+
+
+def whole(place, acknowledged, possible=()):
+    """Acknowledged records are there once, in order, in pairs; others only if they may be."""
+    found = numbers(place)
+    once = found[::2]
+    assert [-number for number in once] == found[1::2]
+    assert len(once) == len(set(once))
+    assert set(acknowledged) <= set(once) <= set(acknowledged) | set(possible)
+    report = place.fsck()
+    assert report.ok, report.problems
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("behind", [0, 2])
+def test_a_killed_append_is_finished_or_never_happened(places, step, when, behind):
+    place = places()
+    for number in range(100, 100 + behind):
+        place.append(number, -number)
+    assert killed(place, 1, 1, when, step) == []
+    left = place.fsck()
+    assert not left.problems, left.problems
+    recorded = STEPS.index(step) > RECORDED or (step, when) == ("documents.swap", "after")
+    assert bool(left.unfinished) == (recorded and (step, when) != (STEPS[-1], "after"))
+    before = place.log.checkpoint()
+    place.append(2, -2)
+    acknowledged = [*range(100, 100 + behind), 2, *([1] if recorded else [])]
+    whole(place, acknowledged)
+    if before is not None:
+        no_size_has_two_roots(place, [before])
+
+
+@pytest.mark.parametrize("count", range(1, 27, 2))
+def test_a_writer_killed_inside_a_store_leaves_the_record_or_nothing(places, count):
+    place = places()
+    place.append(100, -100)
+    acknowledged = killed(place, 1, 5, "sync", str(count))
+    place.log.recover()
+    place.append(9, -9)
+    whole(place, [100, *acknowledged, 9], possible=range(1, 6))
+
+
+class Crash(BaseException):
+    """As good as a kill for what is durable: nothing catches it."""
+
+
+class Counting:
+    """A port that crashes before or after a call, by the number of the call."""
+
+    def __init__(self, name, port, crash):
+        self._name, self._port, self._crash = name, port, crash
+
+    def __getattr__(self, method):
+        attribute = getattr(self._port, method)
+        if method not in ("put", "swap", "sign", "delete"):
+            return attribute
+
+        def call(*arguments):
+            self._crash("before")
+            result = attribute(*arguments)
+            self._crash("after")
+            return result
+
+        return call
+
+
+def crashing(calls, when):
+    left = [calls]
+
+    def crash(now):
+        left[0] -= now == "before"
+        if left[0] < 0 and now == when:
+            raise Crash
+
+    return lambda ports: {n: Counting(n, port, crash) for n, port in ports.items()}
+
+
+@pytest.mark.parametrize("p256", [False, True])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_at_every_single_write_while_a_tile_fills(tmp_path, when, p256):
+    """From 254 to 262 records: partial tiles go, a full one and a second level come."""
+    place = Place(tmp_path / "log", signer=P256Signer() if p256 else None)
+    place.append(*[n for number in range(1, 127) for n in (number, -number)])
+    acknowledged, possible, notes = list(range(1, 127)), [], []
+    calls = 0
+    while calls < 40:
+        number = 1_000 + calls
+        dying = Place(place.root, signer=place.signer, wrap=crashing(calls, when))
+        possible.append(number)
+        try:
+            dying.append(number, -number)
+        except Crash:
+            assert not place.fsck().tampered
+        else:
+            acknowledged.append(number)
+            break
+        notes.append(place.log.checkpoint())
+        calls += 1
+    assert calls > 10
+    place.log.recover()
+    whole(place, acknowledged, possible)
+    no_size_has_two_roots(place, notes)
+    place.close()
+
+
+def test_writers_in_many_processes_lose_nothing(places):
+    place = places()
+    children = [start(place, 1 + 100 * n, 12, "never") for n in range(4)]
+    said = [child.communicate(timeout=120)[0] for child in children]
+    assert [child.returncode for child in children] == [0] * 4
+    acknowledged = [int(line) for text in said for line in text.split()]
+    assert len(acknowledged) == 48
+    whole(place, acknowledged)
+
+
+def test_writers_that_are_killed_beside_others_lose_nothing(places):
+    place = places()
+    steps = ["documents.swap", "writeonce.put log/checkpoint", "derived.put checkpoint"]
+    dying = [start(place, 1_000 * (1 + n), 3, "after", step) for n, step in enumerate(steps)]
+    living = [start(place, 1 + 100 * n, 8, "never") for n in range(2)]
+    said = [child.communicate(timeout=120)[0] for child in (*dying, *living)]
+    assert [child.returncode for child in living] == [0, 0]
+    acknowledged = [int(line) for text in said for line in text.split()]
+    place.log.recover()
+    whole(place, acknowledged, possible=[1_000 * (1 + n) + k for n in range(3) for k in range(3)])
+
+
+# What cannot be finished is said, and never skipped
+
+
+class Failing:
+    """A port that fails one call, as storage does."""
+
+    def __init__(self, port, method, prefix, error):
+        self._port, self._method, self._prefix, self._error = port, method, prefix, error
+
+    def __getattr__(self, method):
+        attribute = getattr(self._port, method)
+
+        def call(*arguments):
+            key = arguments[0] if arguments and isinstance(arguments[0], str) else ""
+            if method == self._method and key.startswith(self._prefix):
+                raise self._error
+            return attribute(*arguments)
+
+        return call if method == self._method else attribute
+
+
+def failing(port, method, prefix, error=None):
+    error = error or StoreUnavailable("the disk is full")
+    return lambda ports: {**ports, port: Failing(ports[port], method, prefix, error)}
+
+
+def test_an_append_whose_batch_and_stage_are_gone_stops_the_log(places):
+    place = places(wrap=failing("writeonce", "put", "log/batch"))
+    with pytest.raises(StoreUnavailable):
+        place.append(1)
+    (stage,) = place.files("stage", folder="derived")
+    data = stage.read_bytes()
+    stage.unlink()
+    next_one = places()
+    for _ in range(2):
+        with pytest.raises(Missing, match=r"neither log/batch/0+ nor stage/") as error:
+            next_one.append(2)
+    assert "restore" in error.value.next_step
+    assert next_one.fsck().first.place == layout.batch(0)
+    assert next_one.log.size() == 0
+    stage.write_bytes(data)
+    next_one.append(2)
+    assert numbers(next_one) == [1, 2]
+
+
+@pytest.mark.parametrize("damage", ["stage", "batch"])
+def test_an_append_whose_leaves_are_others_is_not_finished(places, damage):
+    place = places()
+    place.append(0)
+    step = "log/batch" if damage == "stage" else "log/checkpoint"
+    with pytest.raises(StoreUnavailable):
+        places(wrap=failing("writeonce", "put", step)).append(1)
+    if damage == "stage":
+        (path,) = place.files("stage", folder="derived")
+    else:
+        path = place.file(layout.batch(1))
+    place.overwrite(path, path.read_bytes().replace(b'"number":1', b'"number":7'))
+    with pytest.raises(Fork, match="two batches for record 1"):
+        place.append(2)
+    assert place.fsck().first.place == layout.batch(1)
+
+
+def test_a_state_that_grew_from_another_tree_is_not_finished(places):
+    place, other = places(), places("other")
+    other = places("other2", signer=place.signer, wrap=failing("writeonce", "put", "log/batch/" + "0" * 19 + "1"))
+    place.append(0)
+    other.append(9)
+    with pytest.raises(StoreUnavailable):
+        other.append(1)
+    # The state and stage of the other history, over this one's store and checkpoints.
+    place.close()
+    other.close()
+    for name in ("state.db",):
+        (place.root / name).write_bytes((other.root / name).read_bytes())
+    (stage,) = other.files("stage", folder="derived")
+    place.derived.put(str(stage.relative_to(other.root / "derived")), stage.read_bytes())
+    with pytest.raises(Fork, match="two roots for 1 leaves"):
+        place.append(2)
+    with pytest.raises(Fork, match="two roots for 1 leaves"):
+        place.log.size()
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "prefix"),
+    [
+        ("derived", "put", "stage/"),
+        ("documents", "swap", ""),
+        ("writeonce", "put", "log/batch"),
+        ("signer", "sign", ""),
+        ("writeonce", "put", "log/checkpoint"),
+        ("derived", "delete", "stage/"),
+        ("derived", "put", "tile/"),
+        ("derived", "put", "checkpoint"),
+        ("writeonce", "put", "body/"),
+    ],
+)
+def test_a_failing_store_is_an_error_and_the_next_append_goes_on(places, port, method, prefix):
+    place = places(wrap=failing(port, method, prefix))
+    with pytest.raises(HoldfastError, match="the disk is full"):
+        place.append(1, -1, large="x" * 66_000)
+    sound = places()
+    sound.append(2, -2)
+    whole(sound, [2], possible=[1])
