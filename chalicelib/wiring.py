@@ -24,7 +24,7 @@ from chalicelib.evidence.fsck import fsck
 from chalicelib.evidence.log import Log
 from chalicelib.evidence.report import Kind, Problem, Report, Severity
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import ConfigError
+from chalicelib.kernel.errors import ConfigError, KeyUnusable, Malformed, UsageError
 from chalicelib.kernel.record import Draft
 from chalicelib.local import faults
 from chalicelib.local.clock import SystemClock
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from chalicelib.evidence.note import Verifier
     from chalicelib.kernel.names import TargetName
     from chalicelib.kernel.record import Actor, Entry
+    from chalicelib.kernel.signing import PublicKey, Signer
 
 __all__ = ["Rules", "Services", "connect", "create", "rules", "source"]
 
@@ -64,7 +65,7 @@ class Services:
     settings: settings.Settings
     desk: Desk
     log: Log
-    secret: bytes
+    secret: bytes | None
     verifier: Verifier
     derived: DirectoryDerived
     documents: SqliteDocuments
@@ -142,6 +143,8 @@ class Services:
 def connect(loaded: settings.Settings) -> Services:
     """The services on one machine: a directory, SQLite, a key file.
 
+    A copy of a store without its ``key`` folder can be read and verified, and not continued.
+
     Raises: ConfigError, KeyUnusable, StoreUnavailable; Fork, where the log contradicts itself.
     """
     store = loaded.store_path
@@ -150,8 +153,11 @@ def connect(loaded: settings.Settings) -> Services:
             f"the store {store} is not there", next_step="restore it, or holdfast init elsewhere"
         )
     verifier = note.parse_vkey(loaded.file.log.key)
-    signer = KeyFileSigner.load(store / SIGNING_KEY_FILE)
-    secret = load_secret(store / SECRET_FILE)
+    signer: Signer = _NoKey(verifier.key)
+    secret = None
+    if (store / "key").is_dir():
+        signer = KeyFileSigner.load(store / SIGNING_KEY_FILE)
+        secret = load_secret(store / SECRET_FILE)
     objects = DirectoryWriteOnce(store / "evidence")
     derived = DirectoryDerived(store / "derived")
     documents = SqliteDocuments(store / "state.db")
@@ -181,6 +187,19 @@ def connect(loaded: settings.Settings) -> Services:
     )
 
 
+class _NoKey:
+    """The signer of a copy that has no key: it says so when it is asked to sign."""
+
+    def __init__(self, public: PublicKey) -> None:
+        self.public = public
+
+    def sign(self, message: bytes) -> bytes:
+        raise KeyUnusable(
+            f"this copy of the store has no key to sign {len(message)} bytes with",
+            next_step="it can be read and verified; continue the log where its key folder is",
+        )
+
+
 def create(folder: Path, name: str, actor: Actor) -> str:
     """A new store under ``folder`` and its settings file; returns the log's public key (vkey).
 
@@ -188,10 +207,13 @@ def create(folder: Path, name: str, actor: Actor) -> str:
     somebody has looked. Raises: UsageError, KeyUnusable, StoreUnavailable.
     """
     origin = name or f"holdfast.local/{secrets.token_hex(4)}"
+    try:
+        note.check_name(origin)
+    except Malformed as error:
+        raise UsageError(f"--origin: {error.message}") from error
     store = folder / settings.StoreSection().path
     with faults.translated("cannot make", store):
         (store / "key").mkdir(mode=0o700, parents=True, exist_ok=True)
-    note.check_name(origin)
     signer = KeyFileSigner.create(store / SIGNING_KEY_FILE)
     create_secret(store / SECRET_FILE)
     verifier = note.verifier(origin, signer.public)
@@ -202,7 +224,7 @@ def create(folder: Path, name: str, actor: Actor) -> str:
     return str(verifier)
 
 
-def _log(store: Path, signer: KeyFileSigner, verifier: Verifier) -> Log:
+def _log(store: Path, signer: Signer, verifier: Verifier) -> Log:
     return Log(
         writeonce=DirectoryWriteOnce(store / "evidence"),
         derived=DirectoryDerived(store / "derived"),

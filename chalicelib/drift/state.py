@@ -236,12 +236,20 @@ _STEPS = {
 
 
 class States:
-    """Targets' states, folded from the journal, with a sealed cache beside it."""
+    """Targets' states, folded from the journal, with a sealed cache beside it.
 
-    def __init__(self, journal: Journal, cache: Derived, secret: bytes) -> None:
+    Without the installation's secret no seal can be told from another: nothing is taken from the
+    cache and nothing is put there.
+    """
+
+    def __init__(self, journal: Journal, cache: Derived, secret: bytes | None) -> None:
         self._journal = journal
         self._cache = cache
-        self._key = hmac.digest(secret, b"holdfast state cache v1", hashlib.sha256)
+        self._key = (
+            None
+            if secret is None
+            else hmac.digest(secret, b"holdfast state cache v1", hashlib.sha256)
+        )
 
     def get(self, target: str) -> State:
         """The state as of the last record under a signed checkpoint."""
@@ -256,9 +264,10 @@ class States:
     def settle(self, target: str) -> State:
         """The state, kept for the next reader: for whoever has just appended to the target."""
         state = self.get(target)
-        payload = canon.encode(msgspec.to_builtins(state))
-        seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()
-        self._cache.put(self._name(target), b"%d %b\n%b" % (_FORMAT, seal, payload))
+        if self._key is not None:
+            payload = canon.encode(msgspec.to_builtins(state))
+            seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()
+            self._cache.put(self._name(target), b"%d %b\n%b" % (_FORMAT, seal, payload))
         return state
 
     def check(self, states: dict[str, State]) -> Iterator[tuple[str, str]]:
@@ -266,7 +275,7 @@ class States:
 
         ``states``: folded from the first record on. A cache that is behind is not wrong.
         """
-        for key in self._cache.list("state/"):
+        for key in self._cache.list("state/") if self._key is not None else ():
             data = self._cache.get(key) or b""
             state = self._unseal(data)
             if state is None:
@@ -288,6 +297,8 @@ class States:
         return state
 
     def _unseal(self, data: bytes) -> State | None:
+        if self._key is None:
+            return None
         head, _, payload = data.partition(b"\n")
         seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()
         if not hmac.compare_digest(head, b"%d %b" % (_FORMAT, seal)):

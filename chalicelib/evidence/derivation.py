@@ -86,14 +86,14 @@ class Derivation:
             return
         size = 0 if signed is None else signed.size
         if shown.size > size:
-            if not self._moved():
-                observed = f"a signed checkpoint of {shown.size} leaves"
-                self._latest(
-                    f"newer than the log, which has {size} leaves", observed, Kind.ROLLBACK
-                )
+            observed = f"a signed checkpoint of {shown.size} leaves"
+            self._latest(f"newer than the log, which has {size} leaves", observed, Kind.ROLLBACK)
             return
         note_then = locked(shown.size)
-        if note_then is None or _root(note_then, self._verifier) != shown.root:
+        root_then = None if note_then is None else _root(note_then, self._verifier)
+        if note_then is None:
+            self._latest("not one that is locked", f"one of {shown.size} leaves", Kind.MISSING)
+        elif root_then not in (shown.root, b""):
             self._latest(f"of another tree of {shown.size} leaves", shown.root.hex(), Kind.FORK)
         elif (shown.size < size and not self.owed) or note_then != raw:
             observed = f"a good checkpoint of {shown.size} leaves"
@@ -149,11 +149,12 @@ def _prefix(base: str, data: bytes, width: int) -> bytes | None:
     return bundle.encode(leaves[:width]) if len(leaves) >= width else None
 
 
-def _root(data: bytes, verifier: Verifier) -> bytes | None:
+def _root(data: bytes, verifier: Verifier) -> bytes:
+    """The root that a locked checkpoint signs; empty for a bad one, which the walk reported."""
     try:
         return note.verify_checkpoint(data, verifier).root
     except VerificationFailed:
-        return None  # reported where the checkpoint itself was read
+        return b""
 
 
 def _missing(place: str, what: str) -> Problem:

@@ -25,6 +25,7 @@ from chalicelib.evidence import layout, note, state
 from chalicelib.evidence.derivation import Derivation
 from chalicelib.evidence.reader import Reader
 from chalicelib.evidence.report import Enough, Findings, Kind, Problem, Report
+from chalicelib.evidence.state import State
 from chalicelib.evidence.walk import Peek, Walk, numbers
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import Busy, Malformed, Missing, VerificationFailed
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.evidence.note import SignedCheckpoint, Verifier
-    from chalicelib.evidence.state import State
     from chalicelib.evidence.walk import Check
+    from chalicelib.kernel.merkle import Frontier
     from chalicelib.kernel.store import Derived, Documents, WriteOnce
 
 MAX_LOOKS = 20  # attempts to see state and heads of one moment while writers are at work
@@ -176,7 +177,7 @@ class _Run:
                 observed=f"{moment.value.size} leaves",
             )
         elif walk.edge is not None:
-            self._compare_state(moment.value)
+            self._compare_state(moment.value, walk.edge)
         if not walk.gaps and (moment.value is None or moment.value.size == walk.at):
             self._compare_heads()
 
@@ -277,10 +278,7 @@ class _Run:
 
     def _batch(self, start: int, following: int | None) -> None:
         value, key = self._moment.value, layout.batch(start)
-        data = self._locked_bytes(key)
-        if data is None:
-            self._add(key, "something that is no batch stands in its place", Kind.ROOT, index=start)
-            data = b""
+        data = self._locked_bytes(key) or b""
         if value is not None and start == value.batch.start:
             self._derivation.owed = bool(self._unfinished)
             if self._owes_checkpoint and canon.sha256(data) != value.batch.sha256:
@@ -320,11 +318,8 @@ class _Run:
         except VerificationFailed:
             return b""  # something stands there that is no object
 
-    def _compare_state(self, value: State) -> None:
-        walk = self._walk
-        if walk.edge is None or self._moment.raw == b"":
-            return
-        due = state.state(self._verifier.name, walk.base, walk.edge, walk.digest)
+    def _compare_state(self, value: State, edge: Frontier) -> None:
+        due = state.state(self._verifier.name, self._walk.base, edge, self._walk.digest)
         for field in value.__struct_fields__:
             expected, observed = getattr(due, field), getattr(value, field)
             if expected != observed:

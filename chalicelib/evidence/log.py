@@ -197,7 +197,7 @@ class Log(Publisher):
             canon.decode(data)
             ref = BodyRef(canon.sha256(data), len(data))
             leaf = record.encode(self._record(draft, canon.MAX_INTEGER, None, ref))
-        except (ValueError, Malformed) as error:
+        except (ValueError, TypeError, RecursionError, Malformed) as error:
             raise UsageError(f"a draft that no log can hold: {error}") from error
         if len(leaf) > MAX_LEAF_BYTES:
             raise UsageError(f"a record of {len(leaf)} bytes without its body")

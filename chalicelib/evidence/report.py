@@ -93,7 +93,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return ranked[0] if ranked else None
 
 
-class Enough(Exception):  # noqa: N818 - not a failure: it ends a walk
+class Enough(Exception):
     """MAX_PROBLEMS were found."""
 
 

@@ -80,6 +80,7 @@ class Walk:
         if self.edge is None or not self._leads(start, end, leaves, place, signed):
             self._pass(end, signed)
             return
+        self._compare_outside(leaves)
         for index, leaf in enumerate(leaves, start):
             self._leaf(index, leaf, place)
         self.at = end
@@ -279,7 +280,6 @@ class Walk:
         if self.tiler is not None:
             for key, data in self.tiler.add(leaf):
                 self._full(key, data)
-            self._compare_outside(index + 1)
         try:
             found = record.decode(leaf)
         except VerificationFailed as error:
@@ -329,22 +329,23 @@ class Walk:
             return
         self._found.add(*self._check(entry))
 
-    def _compare_outside(self, size: int) -> None:
+    def _compare_outside(self, leaves: list[bytes]) -> None:
         """The tree as it was at the size of a checkpoint kept elsewhere has that one's root."""
-        if self._outside is None or self._outside.size != size or self.tiler is None:
+        kept, edge = self._outside, self.base.copy()
+        if kept is None or not edge.size < kept.size <= edge.size + len(leaves):
             return
-        root = self.tiler.frontier().root()
-        if root != self._outside.root:
+        for leaf in leaves[: kept.size - edge.size]:
+            edge.append(leaf_hash(leaf))
+        if edge.root() != kept.root:
             self._found.add(
                 Problem(
-                    place=layout.checkpoint(size),
+                    place=layout.checkpoint(kept.size),
                     what="the log does not extend the checkpoint that was kept elsewhere",
-                    expected=self._outside.root.hex(),
-                    observed=root.hex(),
+                    expected=kept.root.hex(),
+                    observed=edge.root().hex(),
                     kind=Kind.FORK,
                 )
             )
-        self._outside = None
 
 
 class Peek:

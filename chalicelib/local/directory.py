@@ -29,6 +29,7 @@ MAX_OBJECT_BYTES = 128 * 2**20  # read in one piece; the largest kind of object 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _TEMPORARY = ".tmp"  # no key can name it: segments never start with a dot
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # never waits for a pipe
 _OPEN_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # the root may be reached by a link
 _DIRECTORY_MODE = 0o700
 
@@ -64,18 +65,17 @@ class Directory:
         with faults.translated("cannot read", path):
             try:
                 with self._opened(parents, key) as directory:
-                    file = os.open(
-                        name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory
-                    )
+                    file = os.open(name, _OPEN_FILE, dir_fd=directory)
             except FileNotFoundError:
                 return None
             except OSError as error:
                 if error.errno == errno.ELOOP:
                     raise _no_object(key) from None
                 raise
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                os.close(file)
+                raise _no_object(key)
             with os.fdopen(file, "rb") as stream:
-                if not stat.S_ISREG(os.fstat(file).st_mode):
-                    raise _no_object(key)
                 data = stream.read(MAX_OBJECT_BYTES + 1)
         if len(data) > MAX_OBJECT_BYTES:
             raise Malformed(f"{key} is larger than {MAX_OBJECT_BYTES} bytes")

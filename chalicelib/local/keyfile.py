@@ -42,9 +42,11 @@ def read(path: Path) -> bytes:
     """The bytes of a key that is this user's own and nobody else's to read. Raises: KeyUnusable."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(file, "rb") as stream:
+        try:
             _check(path, os.fstat(file))
-            return stream.read(MAX_KEY_BYTES)
+            return os.read(file, MAX_KEY_BYTES)
+        finally:
+            os.close(file)
     except OSError as error:
         raise KeyUnusable(
             f"cannot read the key at {path}: {error.strerror}",

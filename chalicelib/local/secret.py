@@ -1,4 +1,4 @@
-"""The installation's secret: 32 random bytes that key its digests and seals. Mode 0600, like a key."""
+"""The installation's secret: 32 random bytes that key its digests and seals; kept like a key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECRET_BYTES = 32
 
 
 def create_secret(path: Path) -> bytes:
-    """A new secret, stored at ``path``. Raises: KeyUnusable, if anything is there; StoreUnavailable."""
+    """A new secret, stored at ``path``. Raises: KeyUnusable, if it exists; StoreUnavailable."""
     secret = secrets.token_bytes(SECRET_BYTES)
     keyfile.create(path, secret)
     return secret

@@ -1,4 +1,5 @@
 """Everything that speaks to PostgreSQL, and nothing that judges what it says.
 
-Arrow: imports the flows and ``kernel``; implements ``drift.scan.Source``.
+Arrow: imports ``drift`` and ``kernel``; ``snapshot.PostgresSource`` implements
+``drift.source.Source``. What the scanning role needs stands in docs/targets/postgres.md.
 """

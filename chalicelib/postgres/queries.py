@@ -11,8 +11,8 @@ No connection is touched here. A kind is one file ``catalog/<kind>.sql``. Its he
 
 A line that ends in ``--@ >=14``, ``--@ <16`` or ``--@ 15-16`` is kept only for such versions, one
 that ends in ``--@ reads pg_proc`` only where that catalogue may be read. Columns ``name…`` and
-``meta_…`` serve the templates; ``meta_xmin`` and ``meta_dropped`` hold transaction ids. Every other column is
-an attribute; a dot in its alias nests, and a suffix says what its value means (see CONVERT).
+``meta_…`` serve the templates; ``meta_xmin`` and ``meta_dropped`` hold transaction ids. Every other
+column is an attribute; a dot in its alias nests, a suffix says what its value means (see CONVERT).
 """
 
 from __future__ import annotations

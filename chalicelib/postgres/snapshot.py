@@ -220,14 +220,17 @@ class _Look:
 
     def _gaps(self) -> list[Object]:
         """What the role may not read, one object for each kind."""
+        asked = {name: queries.load(name, self._major) for name in (*queries.kinds(), "settings")}
+        read = {one.kind for name, one in asked.items() if name not in self._denied}
         gaps: dict[str, Object] = {}
-        for name in sorted(self._denied):
-            statement = queries.load(name, self._major)
-            kind = parameters.KIND if name == "settings" else statement.kind
-            if name not in queries.SUPPORT or name == "settings":
-                gaps[kind] = unreadable(
-                    kind, reason="permission denied for a catalogue", needs=statement.needs
-                )
+        for name in sorted(self._denied & asked.keys()):
+            kind = asked[name].kind
+            gaps[kind] = unreadable(
+                kind,
+                reason="permission denied for a catalogue",
+                needs=asked[name].needs,
+                partial=kind in read,
+            )
         return list(gaps.values())
 
     def _fingerprint(self, closed: list[str]) -> list[Row]:

@@ -95,6 +95,17 @@ def test_an_edited_cache_is_named_but_the_log_is_whole(signed):
     assert "made again" in answer.err
 
 
+def test_a_copy_without_its_keys_is_verified_and_not_continued(signed, database):
+    import shutil
+
+    signed("scan", "orders")
+    shutil.rmtree(signed.home / ".holdfast" / "key")
+    signed("evidence", "fsck")
+    signed("baseline", "verify", "orders")
+    assert "no key" in signed("scan", "orders", expect=3).err
+    signed("evidence", "fsck")
+
+
 def test_a_corrupt_database_file_is_an_answer(signed):
     (signed.home / ".holdfast" / "state.db").write_bytes(b"garbage" * 1000)
     answer = signed("scan", "orders", expect=None)

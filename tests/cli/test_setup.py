@@ -48,8 +48,8 @@ def test_init_takes_a_name_for_the_log(holdfast):
         "example.com/log+"
     )
     assert (holdfast.home / "there" / "holdfast.toml").is_file()
-    holdfast("init", "else", "--origin", "not a name", expect=None)
-    assert not (holdfast.home / "else" / "holdfast.toml").exists()
+    holdfast("init", "else", "--origin", "not a name", expect=2)
+    assert not (holdfast.home / "else").exists()
 
 
 def test_a_target_is_added_without_touching_the_rest_of_the_file(holdfast):

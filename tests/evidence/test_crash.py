@@ -10,10 +10,19 @@ from pathlib import Path
 
 import pytest
 from evidence.place import Place
+from evidence.test_log import Overtaken
 from evidence.test_note import P256Signer
 
-from chalicelib.evidence import layout, note
-from chalicelib.kernel.errors import Fork, HoldfastError, Missing, StoreUnavailable
+from chalicelib.evidence import layout, note, state
+from chalicelib.kernel.errors import (
+    DigestMismatch,
+    Fork,
+    HoldfastError,
+    Missing,
+    StoreUnavailable,
+)
+from chalicelib.kernel.merkle import Frontier, leaf_hash
+from chalicelib.kernel.store import Write
 
 TESTS = Path(__file__).parent.parent
 STEPS = [
@@ -250,7 +259,11 @@ def test_an_append_whose_leaves_are_others_is_not_finished(places, damage):
 
 def test_a_state_that_grew_from_another_tree_is_not_finished(places):
     place, other = places(), places("other")
-    other = places("other2", signer=place.signer, wrap=failing("writeonce", "put", "log/batch/" + "0" * 19 + "1"))
+    other = places(
+        "other2",
+        signer=place.signer,
+        wrap=failing("writeonce", "put", "log/batch/" + "0" * 19 + "1"),
+    )
     place.append(0)
     other.append(9)
     with pytest.raises(StoreUnavailable):
@@ -266,6 +279,34 @@ def test_a_state_that_grew_from_another_tree_is_not_finished(places):
         place.append(2)
     with pytest.raises(Fork, match="two roots for 1 leaves"):
         place.log.size()
+
+
+def test_a_state_that_its_own_batch_does_not_lead_to_is_not_finished(places):
+    place = places(wrap=failing("writeonce", "put", "log/batch"))
+    with pytest.raises(StoreUnavailable):
+        place.append(1)
+    document = place.documents.get(layout.STATE)
+    value = state.decode(document.value)
+    other = Frontier()
+    other.append(leaf_hash(b"other"))
+    edited = state.state(value.origin, Frontier(), other, value.batch.sha256)
+    place.documents.swap([Write(layout.STATE, document.version, state.encode(edited))])
+    with pytest.raises(DigestMismatch, match="does not lead to the state"):
+        places().append(2)
+
+
+def test_a_writer_that_shows_its_checkpoint_beside_an_unfinished_append_shows_its_own(places):
+    """Overtaken by a rival that won its swap and then died."""
+
+    def overtake():
+        with pytest.raises(StoreUnavailable):
+            places(wrap=failing("writeonce", "put", "log/batch")).append(2, -2)
+
+    slow = places(wrap=lambda ports: {**ports, "derived": Overtaken(ports["derived"], overtake)})
+    slow.append(1, -1)
+    assert "records 2 to 3 still owes its signed checkpoint" in slow.fsck().unfinished
+    slow.log.recover()
+    whole(slow, [1, 2])
 
 
 @pytest.mark.parametrize(

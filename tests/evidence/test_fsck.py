@@ -253,9 +253,11 @@ def test_a_checkpoint_kept_elsewhere_must_be_this_log_s(place, places):
 
 
 def test_a_swapped_body_is_named_with_its_record(grown):
-    edit(grown, body_key(grown), lambda data: data.replace(b"xx", b"xy", 1))
+    key = body_key(grown)
+    edit(grown, key, lambda data: data.replace(b"xx", b"xy", 1))
     found = grown.fsck()
-    assert found.first.place == body_key(grown)
+    assert found.first.place == key
+    assert len(found.problems) == 1
     assert (found.first.kind, found.first.index) == (Kind.BODY, 4)
     assert (found.first.stream, found.first.seq) == ("scan", 2)
 
@@ -583,6 +585,94 @@ def once(action):
         return ()
 
     return check
+
+
+class Listing:
+    """A write-once store that another writer appends to just before it is listed."""
+
+    def __init__(self, store, writer):
+        self.store, self.writer = store, writer
+
+    def list(self, prefix):
+        self.writer()
+        return self.store.list(prefix)
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+
+def test_batches_appended_since_the_state_was_read_are_left_for_the_next_time(places):
+    writer = places().grow()
+    place = places()
+    place.writeonce = Listing(place.writeonce, lambda: writer.append(*range(9)))
+    found = place.fsck()
+    assert found.ok, found.problems
+    assert found.records == 308
+
+
+def test_a_partial_tile_that_filled_since_is_compared_with_its_full_one(places):
+    writer = places()
+    writer.append(*range(250))
+    found = writer.fsck(check=once(lambda: writer.append(*range(250, 300))))
+    assert found.ok, found.problems
+    assert not writer.file("tile/0/000.p/250", "derived").exists()
+
+
+# Damage on damage
+
+
+def test_a_checkpoint_under_another_s_name_is_named(grown):
+    grown.overwrite(grown.file(C6), grown.file(C4).read_bytes())
+    problem = first(grown)
+    assert (problem.place, problem.kind) == (C6, Kind.SIGNATURE)
+    assert "a checkpoint of 4 leaves" in problem.observed
+
+
+def test_a_truncated_batch_without_its_checkpoint_is_named(grown):
+    grown.file(C6).unlink()
+    edit(grown, B4, lambda data: data[:-1])
+    assert B4 in {problem.place for problem in grown.fsck().problems}
+
+
+def test_a_damaged_batch_is_named_by_leaf_even_where_the_derived_bundle_is_damaged_too(grown):
+    edit(grown, B6, lambda data: data.replace(b'"number":41}', b'"number":40}', 1))
+    edit(grown, "tile/entries/000", lambda data: data[:-1], "derived")
+    problem = first(grown)
+    assert (problem.place, problem.index, problem.stream) == (B6, 41, "")
+
+
+def test_the_log_behind_a_damaged_batch_is_checked_on(grown):
+    edit(grown, B1, lambda data: data.replace(b'"number":2}', b'"number":3}', 1))
+    edit(grown, B306, lambda data: data.replace(b'"number":307}', b'"number":306}', 1))
+    grown.file("tile/entries/001.p/52", "derived").unlink()
+    assert [problem.place for problem in grown.fsck().problems][:2] == [B1, B306]
+
+
+def test_a_checkpoint_kept_elsewhere_is_compared_inside_and_behind_damage(grown, copied):
+    other = copied(grown)
+    kept = other.file(C306).read_bytes()
+    edit(other, B1, lambda data: data.replace(b'"number":2}', b'"number":3}', 1))
+    assert {p.place for p in other.fsck(outside=kept).problems} == {B1}
+
+
+def test_a_bad_locked_checkpoint_does_not_make_the_latest_one_bad(grown):
+    edit(grown, C308, lambda data: data[:-2] + b"\n")
+    assert {problem.place for problem in grown.fsck().problems} == {C308, "checkpoint"}
+
+
+def test_a_latest_checkpoint_that_was_never_locked_is_named(grown):
+    leaves = [entry.leaf for entry in grown.log.read(0, 100)]
+    signed = Checkpoint(grown.verifier.name, 100, root(leaves))
+    grown.derived.put("checkpoint", note.sign(signed.text(), signed.origin, grown.signer))
+    problem = first(grown)
+    assert (problem.place, problem.kind) == ("checkpoint", Kind.MISSING)
+
+
+def test_a_left_over_partial_tile_whose_full_one_is_missing_is_not_blamed(grown):
+    path = grown.file("tile/0/000", "derived")
+    grown.derived.put("tile/0/000.p/9", path.read_bytes()[: 9 * 32])
+    path.unlink()
+    assert [problem.place for problem in grown.fsck().problems] == ["tile/0/000"]
 
 
 # Any byte

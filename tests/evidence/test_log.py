@@ -107,6 +107,7 @@ def test_a_body_beyond_the_bound_is_refused_and_nothing_is_written(place, monkey
         draft(0, bad=float("nan")),
         draft(0, bad=2**53),
         draft(0, bad="\ud800"),
+        draft(0, bad=object()),
         draft(0, stream=""),
         draft(0, stream="x" * 257),
         draft(0, stream="a\nb"),
@@ -577,7 +578,7 @@ def test_an_overtaken_writer_does_not_leave_an_old_checkpoint_as_the_latest(plac
 
 
 def test_a_checkpoint_of_another_tree_at_the_same_size_stops_the_append(places):
-    """As if somebody else had used the key: the lock holds their checkpoint, and ours is not signed."""
+    """As if somebody else had used the key: their checkpoint is locked, and stays."""
     other = places("elsewhere")
     other.append(9)
     theirs = other.log.checkpoint()

@@ -264,7 +264,7 @@ ENCODED = base64.b64encode(ROOT).decode()
         f"origin\n-1\n{ENCODED}\n",
         f"origin\n+1\n{ENCODED}\n",
         f"origin\n1 \n{ENCODED}\n",
-        f"origin\n١\n{ENCODED}\n",
+        f"origin\n\N{ARABIC-INDIC DIGIT ONE}\n{ENCODED}\n",
         f"origin\n{2**63}\n{ENCODED}\n",
         f"origin\n1\n{ENCODED[:-4]}\n",
         f"origin\n1\n{ENCODED}=\n",

@@ -13,7 +13,7 @@ LEAVES = [b"%d" % n for n in range(70_000)]
 
 
 def cut(leaves, store=None):
-    """All tiles of the leaves as (key → bytes), partial ones of the last size only, and the tiler."""
+    """All tiles of the leaves by key, partial ones of the last size only, and the tiler."""
     store = {} if store is None else store
     tiler = Tiler()
     for leaf in leaves:
@@ -98,7 +98,7 @@ def test_a_tiler_loads_from_a_full_tile_that_replaced_the_partial_one():
     store, _ = cut(LEAVES[:256])
     loaded = Tiler.load(100, store.get)
     assert loaded.frontier().root() == root(LEAVES[:100])
-    assert list(loaded.partials())[0][1] == bundle.encode(LEAVES[:100])
+    assert next(loaded.partials())[1] == bundle.encode(LEAVES[:100])
 
 
 @pytest.mark.parametrize(

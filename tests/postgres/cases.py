@@ -784,3 +784,83 @@ CASES += [
         since=18,
     ),
 ]
+EXTENDED = (
+    ROLES + "CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1';"
+    "ALTER EXTENSION plpgsql ADD FUNCTION f();"
+)
+CASES += [
+    # objects of the server's own and of extensions: what was granted since
+    Case(
+        ROLES,
+        "GRANT SELECT ON pg_authid TO bob",
+        _one("grant", "table pg_catalog.pg_authid to bob", "+"),
+    ),
+    Case(
+        ROLES + "GRANT SELECT ON pg_authid TO bob",
+        "GRANT SELECT ON pg_authid TO bob WITH GRANT OPTION",
+        _one("grant", "table pg_catalog.pg_authid to bob", "select"),
+    ),
+    Case(
+        ROLES,
+        "GRANT SELECT (rolpassword) ON pg_authid TO bob",
+        _one("grant", "column pg_catalog.pg_authid.rolpassword to bob", "+"),
+    ),
+    Case(
+        ROLES,
+        "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO bob",
+        _one("grant", "function pg_catalog.pg_read_file(text) to bob", "+"),
+    ),
+    Case(
+        "",
+        "REVOKE SELECT ON pg_stats FROM PUBLIC",
+        _one("grant", "view pg_catalog.pg_stats to PUBLIC", "+"),
+    ),
+    Case(
+        "GRANT SELECT, INSERT ON pg_stats TO PUBLIC",
+        "REVOKE SELECT ON pg_stats FROM PUBLIC",
+        _one("grant", "view pg_catalog.pg_stats to PUBLIC", "select", "lacks"),
+    ),
+    Case(
+        ROLES,
+        "GRANT CREATE ON SCHEMA pg_catalog TO bob",
+        _one("grant", "schema pg_catalog to bob", "+"),
+    ),
+    Case(
+        EXTENDED,
+        "GRANT EXECUTE ON FUNCTION f() TO bob",
+        _one("grant", "function public.f() to bob", "+"),
+    ),
+    Case(
+        EXTENDED,
+        "REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC",
+        _one("grant", "function public.f() to PUBLIC", "+"),
+    ),
+]
+SPACE = "SET allow_in_place_tablespaces = on; CREATE TABLESPACE ts LOCATION '';"
+CASES += [
+    # tablespaces, in place: they need no directory of their own
+    Case(SPACE + TABLE, "ALTER TABLE orders SET TABLESPACE ts", _table("tablespace"), since=15),
+    Case(
+        SPACE + INDEX,
+        "ALTER INDEX i SET TABLESPACE ts",
+        _one("index", "public.i", "tablespace"),
+        since=15,
+    ),
+    Case(
+        SPACE + "CREATE MATERIALIZED VIEW v AS SELECT 1 AS a",
+        "ALTER MATERIALIZED VIEW v SET TABLESPACE ts",
+        _one("view", "public.v", "tablespace"),
+        since=15,
+    ),
+    Case(
+        SPACE + "CREATE DATABASE aside",
+        "ALTER DATABASE aside SET TABLESPACE ts",
+        _one("database", "aside", "tablespace"),
+        since=15,
+    ),
+    Case(
+        "",
+        "REVOKE CONNECT ON DATABASE test FROM postgres",
+        _one("database", "test", "owner_lacks"),
+    ),
+]

@@ -28,6 +28,7 @@ def test_names_of_any_shape_are_read_and_told_apart(name, database):
         for text in (
             "CREATE SCHEMA {0}",
             "CREATE ROLE {0}",
+            "CREATE ROLE bob",
             "CREATE TABLE {0}.{0} ({0} integer CONSTRAINT {0} CHECK ({0} > 0))",
             "CREATE INDEX i ON {0}.{0} ({0})",
             "CREATE VIEW {0}.v AS SELECT {0} FROM {0}.{0}",
@@ -37,7 +38,7 @@ def test_names_of_any_shape_are_read_and_told_apart(name, database):
             "GRANT SELECT ({0}) ON {0}.{0} TO {0}",
             "GRANT {0} TO postgres",
             "ALTER ROLE {0} SET work_mem = '8MB'",
-            "ALTER DEFAULT PRIVILEGES FOR ROLE {0} IN SCHEMA {0} GRANT SELECT ON TABLES TO postgres",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE {0} IN SCHEMA {0} GRANT SELECT ON TABLES TO bob",
         ):
             connection.execute(sql.SQL(text).format(named))
     seen = database.scan().objects
@@ -50,7 +51,7 @@ def test_names_of_any_shape_are_read_and_told_apart(name, database):
     assert ("grant", f"column {table}.{role} to {role}") in seen
     assert ("membership", f"postgres in {role}") in seen
     assert ("role_setting", f"work_mem for role {role}") in seen
-    assert ("default_privilege", f"tables of {role} in {role} to postgres") in seen
+    assert ("default_privilege", f"tables of {role} in {role} to bob") in seen
     assert snapshot.parse(database.scan().data).objects == seen
 
 
@@ -87,16 +88,14 @@ def test_the_history_of_dropped_columns_leaves_no_trace(database, other_database
     assert one == other
 
 
+RAISES = "LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''shadowed''; END'"
 SHADOWS = (
     "CREATE SCHEMA evil",
     "CREATE TABLE evil.pg_class (oid oid, relname name)",
     "CREATE VIEW evil.pg_settings AS SELECT 1 AS name",
-    "CREATE FUNCTION evil.set_config(text, text, boolean) RETURNS text LANGUAGE plpgsql"
-    " AS 'BEGIN RAISE EXCEPTION ''shadowed''; END'",
-    "CREATE FUNCTION evil.format_type(oid, integer) RETURNS text LANGUAGE plpgsql"
-    " AS 'BEGIN RAISE EXCEPTION ''shadowed''; END'",
-    "CREATE FUNCTION evil.eq(oid, oid) RETURNS boolean LANGUAGE plpgsql"
-    " AS 'BEGIN RAISE EXCEPTION ''shadowed''; END'",
+    f"CREATE FUNCTION evil.set_config(text, text, boolean) RETURNS text {RAISES}",
+    f"CREATE FUNCTION evil.format_type(oid, integer) RETURNS text {RAISES}",
+    f"CREATE FUNCTION evil.eq(oid, oid) RETURNS boolean {RAISES}",
     "CREATE OPERATOR evil.= (LEFTARG = oid, RIGHTARG = oid, PROCEDURE = evil.eq)",
     "CREATE TABLE public.t (a integer)",
     "CREATE VIEW public.v AS SELECT a FROM public.t",

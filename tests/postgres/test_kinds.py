@@ -1,14 +1,10 @@
-import importlib.util
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location(
-    "postgres_cases", Path(__file__).with_name("cases.py")
-)
-cases = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(cases)
+CASES = runpy.run_path(str(Path(__file__).with_name("cases.py")))["CASES"]
 
 
 def difference(before, after):
@@ -30,7 +26,7 @@ def statements(text):
 
 
 @pytest.mark.parametrize(
-    "case", cases.CASES, ids=[f"{n}-{case.change[:50]}" for n, case in enumerate(cases.CASES)]
+    "case", CASES, ids=[f"{n}-{case.change[:50]}" for n, case in enumerate(CASES)]
 )
 def test_a_statement_shows_on_exactly_the_right_attributes(case, database, major):
     if major < case.since:

@@ -36,7 +36,7 @@ def configured(database):
 
 
 def _reload(database):
-    """The server reads its files when it gets to it: ask until it has, a bounded number of times."""
+    """Ask until the server has read its files, a bounded number of times."""
     before = database.value("SELECT pg_conf_load_time()::text")
     database.run("SELECT pg_reload_conf()")
     for _ in range(1000):

@@ -357,3 +357,14 @@ def test_commit_times_that_the_server_cannot_give_yet_are_none(database):
 def test_errors_that_mean_a_torn_read_are_the_expected_classes():
     assert issubclass(errors.UndefinedTable, module._TORN)
     assert issubclass(errors.InternalError_, module._TORN)
+
+
+def test_a_kind_of_which_one_part_may_be_read_is_a_partial_gap(database):
+    database.run(
+        SCANNER,
+        "REVOKE SELECT ON pg_init_privs FROM PUBLIC",
+        "GRANT pg_read_all_settings TO scanner",
+    )
+    seen = database.scan(database.as_role("scanner", "x"))
+    assert coverage(seen)["grant"]["partial"] is True
+    assert ("grant", "database test to PUBLIC") in seen.objects

@@ -46,8 +46,9 @@ WHERE k.contype <> 'n'
     AND up.conrelid IS DISTINCT FROM k.conrelid
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
-        WHERE x.deptype = 'e' AND (
-            (x.classid = 'pg_class'::regclass AND x.objid = c.oid)
-            OR (x.classid = 'pg_type'::regclass AND x.objid = t.oid)
-        )
+        WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+    )
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS x
+        WHERE x.classid = 'pg_type'::regclass AND x.objid = t.oid AND x.deptype = 'e'
     )

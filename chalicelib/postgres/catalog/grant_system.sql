@@ -1,0 +1,106 @@
+-- kind: grant
+-- needs: SELECT on pg_class, pg_attribute, pg_proc, pg_type, pg_namespace, pg_init_privs, pg_roles, pg_depend
+-- since: 13
+-- name: {meta_kind} {name}{meta_signature} to {meta_grantee}
+-- of: {meta_kind} {name}{meta_signature}
+-- On objects that came with the server or with an extension, and are left out as such: only what
+-- somebody granted or revoked since, by comparison with pg_init_privs. SELECT on pg_authid or EXECUTE
+-- on pg_read_file is a privilege like any other.
+WITH extension_members AS (
+    SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.deptype = 'e'
+), objects (class, oid, sub, kind, name, signature, owner, acl, defaults, xmin) AS (
+    SELECT
+        'pg_class'::regclass, c.oid, 0,
+        CASE WHEN c.relkind = 'S' THEN 'sequence'
+            WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END,
+        ARRAY[n.nspname, c.relname]::text[], '', c.relowner, c.relacl,
+        acldefault(CASE c.relkind WHEN 'S' THEN 's'::"char" ELSE 'r'::"char" END, c.relowner),
+        c.xmin::text
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND c.relpersistence <> 't'
+    UNION ALL
+    SELECT
+        'pg_class'::regclass, c.oid, a.attnum, 'column',
+        ARRAY[n.nspname, c.relname, a.attname]::text[], '', c.relowner, a.attacl,
+        acldefault('c', c.relowner), a.xmin::text
+    FROM pg_attribute AS a
+    JOIN pg_class AS c ON c.oid = a.attrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE a.attacl IS NOT NULL
+    UNION ALL
+    SELECT
+        'pg_proc'::regclass, p.oid, 0, 'function', ARRAY[n.nspname, p.proname]::text[],
+        '(' || pg_get_function_identity_arguments(p.oid) || ')', p.proowner, p.proacl,
+        acldefault('f', p.proowner), p.xmin::text
+    FROM pg_proc AS p
+    JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE p.proacl IS NOT NULL
+    UNION ALL
+    SELECT
+        'pg_type'::regclass, t.oid, 0, 'type', ARRAY[n.nspname, t.typname]::text[], '',
+        t.typowner, t.typacl, acldefault('T', t.typowner), t.xmin::text
+    FROM pg_type AS t
+    JOIN pg_namespace AS n ON n.oid = t.typnamespace
+    WHERE t.typacl IS NOT NULL
+    UNION ALL
+    SELECT
+        'pg_namespace'::regclass, n.oid, 0, 'schema', ARRAY[n.nspname]::text[], '', n.nspowner,
+        n.nspacl, acldefault('n', n.nspowner), n.xmin::text
+    FROM pg_namespace AS n
+    WHERE n.nspname NOT IN ('public') AND n.nspname !~ '^pg_(toast|temp_)'
+), touched AS (
+    SELECT
+        o.kind, o.name, o.signature, o.owner, o.xmin,
+        coalesce(o.acl, o.defaults) AS acl, coalesce(i.initprivs, o.defaults) AS initial
+    FROM objects AS o
+    LEFT JOIN pg_init_privs AS i
+        ON i.classoid = o.class AND i.objoid = o.oid AND i.objsubid = o.sub
+    WHERE (
+        o.oid < 16384
+        OR (o.class, o.oid) IN (SELECT e.classid, e.objid FROM extension_members AS e)
+    ) AND coalesce(o.acl, o.defaults)::text IS DISTINCT FROM coalesce(i.initprivs, o.defaults)::text
+), entries AS (
+    SELECT
+        t.*, g.grantee,
+        (
+            SELECT array_agg(
+                ARRAY[x.privilege_type, coalesce(b.rolname, x.grantor::text), x.is_grantable::text]
+            )
+            FROM aclexplode(t.acl) AS x
+            LEFT JOIN pg_roles AS b ON b.oid = x.grantor
+            WHERE x.grantee = g.grantee
+        ) AS privileges,
+        (
+            SELECT array_agg(lower(x.privilege_type))
+            FROM aclexplode(t.initial) AS x
+            WHERE x.grantee = g.grantee AND NOT EXISTS (
+                SELECT FROM aclexplode(t.acl) AS y
+                WHERE y.grantee = x.grantee AND y.privilege_type = x.privilege_type
+            )
+        ) AS lacks,
+        ARRAY(
+            SELECT format('%s %s %s', x.privilege_type, x.grantor, x.is_grantable) AS entry
+            FROM aclexplode(t.acl) AS x WHERE x.grantee = g.grantee ORDER BY entry
+        ) AS given,
+        ARRAY(
+            SELECT format('%s %s %s', x.privilege_type, x.grantor, x.is_grantable) AS entry
+            FROM aclexplode(t.initial) AS x WHERE x.grantee = g.grantee ORDER BY entry
+        ) AS given_at_first
+    FROM touched AS t
+    CROSS JOIN LATERAL (
+        SELECT x.grantee FROM aclexplode(t.acl) AS x
+        UNION SELECT x.grantee FROM aclexplode(t.initial) AS x
+    ) AS g
+)
+SELECT
+    e.kind AS meta_kind,
+    e.name,
+    e.signature AS meta_signature,
+    CASE WHEN e.grantee <> 0 THEN ARRAY[r.rolname]::text[] END AS meta_grantee,
+    ARRAY[e.xmin] AS meta_xmin,
+    e.privileges AS privileges__acl,
+    e.lacks AS lacks__set
+FROM entries AS e
+LEFT JOIN pg_roles AS r ON r.oid = e.grantee
+WHERE e.grantee <> e.owner AND e.given <> e.given_at_first

@@ -1,0 +1,49 @@
+import pytest
+
+from chalicelib.kernel import canon
+from chalicelib.postgres import queries
+from chalicelib.postgres.concealing import Concealer
+
+VERSIONS = range(13, 19)
+NOTHING = Concealer(lambda secret: "")
+
+
+@pytest.mark.parametrize("name", sorted({*queries.kinds(), *queries.SUPPORT}))
+@pytest.mark.parametrize("major", VERSIONS)
+def test_a_file_gives_plain_sql_for_every_version(name, major):
+    statement = queries.load(name, major)
+    assert statement.sha256 == canon.sha256(statement.sql.encode())
+    assert "--" not in statement.sql
+    assert statement.needs
+    assert statement.since == 13
+    assert "information_schema" not in statement.sql
+
+
+def test_versions_differ_where_the_catalogue_does():
+    texts = {queries.load("database", major).sql for major in VERSIONS}
+    assert len(texts) == 4  # 13 and 14, 15, 16, 17 and 18
+    assert "daticulocale" in queries.load("database", 16).sql
+    assert "daticulocale" not in queries.load("database", 17).sql
+    assert "daticulocale" not in queries.load("database", 14).sql
+
+
+def test_lines_for_catalogues_that_cannot_be_read_are_left_out():
+    assert "FROM pg_proc" in queries.load("fingerprint", 18).sql
+    assert "FROM pg_proc" not in queries.load("fingerprint", 18, unreadable=["pg_proc"]).sql
+
+
+def test_no_query_holds_a_place_for_an_identifier():
+    for name in (*queries.kinds(), *queries.SUPPORT):
+        parts = queries.load(name, 18).sql.split("%(")[1:]
+        assert {part.partition(")")[0] for part in parts} <= {"lock", "statement", "xmins"}
+
+
+def test_a_required_column_that_is_null_is_no_object():
+    statement = queries.load("view", 18)
+    columns = ["name", "meta_xmin", "definition"]
+    with pytest.raises(LookupError):
+        queries.items(statement, columns, [(["a", "b"], [], None)], NOTHING)
+
+
+def test_a_grantor_that_is_gone_has_an_empty_name():
+    assert queries._privileges([["SELECT", None, "false"]]) == {"select": ['by ""']}

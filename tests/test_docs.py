@@ -1,0 +1,81 @@
+"""What the documentation says is what the code does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from chalicelib import settings
+from chalicelib.cli.app import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def commands():
+    """Every command with its options, e.g. ``("drift", "ls") → {"--json", …}``."""
+    found = {}
+
+    def walk(command, path):
+        options = {name for one in command.params for name in getattr(one, "opts", [])}
+        found[path] = options
+        for name, child in getattr(command, "commands", {}).items():
+            walk(child, (*path, name))
+
+    walk(get_command(app), ())
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_are_shown_exist(page):
+    known = commands()
+    shown = re.findall(r"(?m)^(?:\$ )?holdfast [^#\n]*|`holdfast [^`\n]*`", page.read_text())
+    for line in shown:
+        words = shlex.split(line.strip("`$ ").replace("…", "X"))[1:]
+        if words[:1] == ["--as"]:
+            words = words[2:]
+        path = tuple(words[:1]) if (words[0],) in known else ()
+        if len(words) > 1 and (words[0], words[1].split("|")[0]) in known:
+            path = (words[0], words[1].split("|")[0])
+        assert path, line
+        for word in words:
+            if word.startswith("--") and word != "--help":
+                assert word.split("=")[0] in known[path] | known[()], line
+
+
+def test_every_setting_is_documented():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    for section in (
+        settings.LogSection,
+        settings.StoreSection,
+        settings.RulesSection,
+        settings.PostgresSection,
+        settings.TargetSection,
+    ):
+        for field in section.__struct_fields__:
+            assert f"| `{field}` |" in text, field
+
+
+def test_every_command_is_in_the_readme_or_its_groups_help():
+    text = (ROOT / "README.md").read_text() + (ROOT / "CHANGELOG.md").read_text()
+    for path in commands():
+        if len(path) == 1:
+            assert path[0] in text
+
+
+def test_pages_are_listed_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        if page.parent.name != "adr":
+            assert str(page.relative_to(ROOT)) in text
