@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -138,11 +139,8 @@ def _altered(one: Finding) -> Text:
 
 def difference(before: str, after: str, most: int) -> Text:
     """The lines that differ, ``-`` before and ``+`` after, at most ``most`` of them."""
-    lines = [
-        line
-        for line in difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-        if not line.startswith(("---", "+++", "@@"))
-    ]
+    hunks = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
+    lines = [line for line in itertools.islice(hunks, 2, None) if not line.startswith("@@")]
     text = Text()
     for line in lines[:most]:
         shade = "green" if line.startswith("+") else "red"

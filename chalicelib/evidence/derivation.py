@@ -17,7 +17,7 @@ from chalicelib.kernel.errors import VerificationFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chalicelib.evidence.note import SignedCheckpoint, Verifier
+    from chalicelib.evidence.note import Verifier
     from chalicelib.evidence.report import Findings
     from chalicelib.evidence.tiles import Tiler
     from chalicelib.kernel.store import Derived
@@ -71,12 +71,12 @@ class Derivation:
     def latest(
         self,
         raw: bytes | None,
-        signed: SignedCheckpoint | None,
+        size: int,
         locked: Callable[[int], bytes | None],
     ) -> None:
-        """The derived ``checkpoint``, against the newest locked one, or the one of its own size."""
+        """The derived ``checkpoint``, against the locked one of its size, in a log of ``size``."""
         if raw is None:
-            if signed is not None and not self.owed:
+            if size and not self.owed:
                 self._found.add(_missing(layout.LATEST, "the latest checkpoint"))
             return
         try:
@@ -84,7 +84,6 @@ class Derivation:
         except VerificationFailed as error:
             self._latest("not one that the pinned key signed", error.message, Kind.SIGNATURE)
             return
-        size = 0 if signed is None else signed.size
         if shown.size > size:
             observed = f"a signed checkpoint of {shown.size} leaves"
             self._latest(f"newer than the log, which has {size} leaves", observed, Kind.ROLLBACK)
@@ -93,9 +92,9 @@ class Derivation:
         root_then = None if note_then is None else _root(note_then, self._verifier)
         if note_then is None:
             self._latest("not one that is locked", f"one of {shown.size} leaves", Kind.MISSING)
-        elif root_then not in (shown.root, b""):
+        elif root_then and root_then != shown.root:
             self._latest(f"of another tree of {shown.size} leaves", shown.root.hex(), Kind.FORK)
-        elif (shown.size < size and not self.owed) or note_then != raw:
+        elif root_then and ((shown.size < size and not self.owed) or note_then != raw):
             observed = f"a good checkpoint of {shown.size} leaves"
             self._latest("not the newest", observed, Kind.TILE, Severity.REPAIRABLE)
 

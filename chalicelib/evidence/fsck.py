@@ -185,7 +185,7 @@ class _Run:
         """Step 5."""
         walk, derivation = self._walk, self._derivation
         derivation.owed = bool(self._unfinished)
-        derivation.latest(self._moment.latest, walk.signed, self._locked)
+        derivation.latest(self._moment.latest, walk.at, self._locked)
         if walk.tiler is not None:
             for key, data in walk.tiler.partials():
                 derivation.tile(key, data)

@@ -63,8 +63,8 @@ def binaries() -> Path:
 class EmbeddedServer:
     """One server under ``folder``: ``data/``, ``server.log``. Usable as a context manager.
 
-    ``settings`` are written into postgresql.conf at initdb. ``port`` 0 takes a free one, anew at
-    each start. ``durable`` false turns fsync off: nothing of it need survive a power failure.
+    ``settings`` are written into postgresql.conf at initdb. ``port`` 0 takes a free one
+    and keeps it over restarts. ``durable`` false turns fsync off: nothing of it need survive a power failure.
     """
 
     def __init__(
@@ -81,7 +81,6 @@ class EmbeddedServer:
         self.data = self.folder / "data"
         self.bin_dir = (bin_dir or binaries()).absolute()
         self.port = port
-        self._wanted_port = port
         self.password = password or secrets.token_urlsafe(18)
         self._settings = dict(settings or {})
         self._durable = durable
@@ -119,7 +118,7 @@ class EmbeddedServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
-        self.port = self._wanted_port or _free_port()
+        self.port = self.port or _free_port()
         self._sockets = Path(tempfile.mkdtemp(prefix="holdfast-pg-"))
         self._own(self._sockets)
         with (self.folder / "server.log").open("ab") as log:
@@ -207,7 +206,7 @@ class EmbeddedServer:
             shutil.rmtree(self.data, ignore_errors=True)
             raise ConfigError(
                 f"initdb failed in {self.data}: {_end(output)}",
-                next_step="choose another folder",
+                next_step=f"choose a folder that {self._runs_as()} can reach and write to",
             )
         lines = {"listen_addresses": "127.0.0.1", "password_encryption": "scram-sha-256"}
         lines |= {} if self._durable else _FAST
@@ -244,9 +243,12 @@ class EmbeddedServer:
             )
         except PermissionError:
             raise ConfigError(
-                f"the user {account.pw_name if account else 'running this'} may not run {path}",
+                f"{self._runs_as()} may not run {path}",
                 next_step="put the binaries and the data where that user can reach them",
             ) from None
+
+    def _runs_as(self) -> str:
+        return f"the user {self._account.pw_name}" if self._account else "this user"
 
     def _own(self, path: Path) -> None:
         if self._account is not None:

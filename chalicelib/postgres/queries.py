@@ -66,6 +66,10 @@ class Statement(msgspec.Struct, frozen=True):
     required: tuple[str, ...]
 
 
+class IncompleteError(Exception):
+    """A definition is NULL: its object vanished while it was read."""
+
+
 class Item(NamedTuple):
     """One row: its object, the transaction ids that wrote it, those that dropped parts of it."""
 
@@ -126,13 +130,13 @@ def _kept(marker: re.Match[str], major: int, unreadable: Collection[str]) -> boo
 def items(
     statement: Statement, columns: Sequence[str], rows: Iterable[Sequence[Any]], conceal: Concealer
 ) -> list[Item]:
-    """The objects of a query's rows. Raises: LookupError, where a required column is NULL."""
+    """The objects of a query's rows. Raises: IncompleteError, where a required column is NULL."""
     return [_item(statement, dict(zip(columns, row, strict=True)), conceal) for row in rows]
 
 
 def _item(statement: Statement, row: dict[str, Any], conceal: Concealer) -> Item:
     if any(row[column] is None for column in statement.required):
-        raise LookupError(statement.name)
+        raise IncompleteError(statement.name)
     shown = {
         key: _shown(key, value)
         for key, value in row.items()

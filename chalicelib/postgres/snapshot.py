@@ -215,7 +215,7 @@ class _Look:
         columns, rows = self._execute(statement)
         try:
             return queries.items(statement, columns, rows, self._conceal)
-        except LookupError:
+        except queries.IncompleteError:
             raise _TornError(name) from None
 
     def _gaps(self) -> list[Object]:

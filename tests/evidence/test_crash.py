@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from evidence.place import Place
-from evidence.test_log import Overtaken
+from evidence.test_log import Overtaken, losing
 from evidence.test_note import P256Signer
 
 from chalicelib.evidence import layout, note, state
@@ -279,6 +279,43 @@ def test_a_state_that_grew_from_another_tree_is_not_finished(places):
         place.append(2)
     with pytest.raises(Fork, match="two roots for 1 leaves"):
         place.log.size()
+
+
+def test_a_loser_leaves_the_stage_of_a_crashed_winner_with_the_very_same_bytes(places):
+    def win_and_die():
+        with pytest.raises(StoreUnavailable):
+            places(wrap=failing("writeonce", "put", "log/batch")).append(1, -1)
+
+    loser = places(wrap=losing(1, win_and_die))
+    loser.append(1, -1)
+    assert numbers(loser) == [1, -1, 1, -1]
+
+
+class Finished:
+    """Derived objects where another writer finishes just before a stage is looked for."""
+
+    def __init__(self, derived, rival):
+        self.derived, self.rival = derived, rival
+
+    def get(self, key):
+        if key.startswith("stage/") and self.rival:
+            rival, self.rival = self.rival, None
+            rival()
+        return self.derived.get(key)
+
+    def __getattr__(self, name):
+        return getattr(self.derived, name)
+
+
+def test_a_crashed_append_is_finished_by_two_writers_at_once(places):
+    with pytest.raises(StoreUnavailable):
+        places(wrap=failing("writeonce", "put", "log/batch")).append(1, -1)
+    rival = places()
+    slow = places(
+        wrap=lambda ports: {**ports, "derived": Finished(ports["derived"], rival.log.recover)}
+    )
+    slow.append(2, -2)
+    whole(slow, [1, 2])
 
 
 def test_a_state_that_its_own_batch_does_not_lead_to_is_not_finished(places):

@@ -368,6 +368,16 @@ def test_a_state_behind_a_batch_without_checkpoint_is_a_fork(place):
     assert b"log/batch/00000000000000000001" in refused(place).theirs
 
 
+def test_a_state_and_store_rolled_back_behind_the_latest_checkpoint_are_a_fork(place):
+    place.append(0)
+    old = place.documents.get(layout.STATE).value
+    place.append(1)
+    swap_state(place, lambda _: old)
+    for key in (layout.batch(1), layout.checkpoint(2)):
+        place.file(key).unlink()
+    assert refused(place).theirs == place.file("checkpoint", "derived").read_bytes()
+
+
 @pytest.mark.parametrize("latest", [True, False])
 def test_a_forgotten_state_is_a_fork_not_an_empty_log(place, latest):
     place.append(0)

@@ -315,6 +315,7 @@ def test_p256_notes_verify_and_differ_each_time():
         .public_key()
         .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo),
     ],
+    ids=["empty", "no DER", "other curve", "more bytes", "Ed25519"],
 )
 def test_other_keys_do_not_pass_for_p256(data):
     with pytest.raises(Malformed):

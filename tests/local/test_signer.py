@@ -106,6 +106,7 @@ def test_what_is_no_file_is_refused_without_waiting(path, kind):
         pem(Ed25519PrivateKey.generate())[:80],
         Ed25519PrivateKey.generate().private_bytes_raw(),
     ],
+    ids=["empty", "text", "other curve", "encrypted", "cut off", "raw"],
 )
 def test_what_is_no_ed25519_key_is_refused_without_quoting_it(path, data):
     store(path, data)

@@ -41,7 +41,7 @@ def test_no_query_holds_a_place_for_an_identifier():
 def test_a_required_column_that_is_null_is_no_object():
     statement = queries.load("view", 18)
     columns = ["name", "meta_xmin", "definition"]
-    with pytest.raises(LookupError):
+    with pytest.raises(queries.IncompleteError):
         queries.items(statement, columns, [(["a", "b"], [], None)], NOTHING)
 
 

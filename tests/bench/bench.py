@@ -1,0 +1,138 @@
+"""Benchmarks, as ratios side by side in one run. ``make bench``; options: ``--tables N``.
+
+What is compared runs on the same server, the same database, in the same process, best of three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+from chalicelib.drift import snapshot
+from chalicelib.drift.diff import diff
+from chalicelib.drift.judge import judge, load
+from chalicelib.evidence import note
+from chalicelib.evidence.fsck import fsck
+from chalicelib.evidence.log import Log
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.record import Actor, Draft
+from chalicelib.local.clock import SystemClock
+from chalicelib.local.derived import DirectoryDerived
+from chalicelib.local.documents import SqliteDocuments
+from chalicelib.local.signer import KeyFileSigner
+from chalicelib.local.writeonce import DirectoryWriteOnce
+from chalicelib.postgres.embedded import EmbeddedServer
+from chalicelib.postgres.snapshot import PostgresSource
+
+TABLE = """
+CREATE TABLE s.t{0} (id bigint PRIMARY KEY, a text NOT NULL, b numeric(10,2) DEFAULT 0, c timestamptz);
+CREATE INDEX t{0}_a ON s.t{0} (a);
+CREATE INDEX t{0}_b ON s.t{0} (b) WHERE b > 0;
+ALTER TABLE s.t{0} ADD CONSTRAINT t{0}_c CHECK (b >= 0);
+"""
+
+
+def best(action, rounds=3):
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        result = action()
+        times.append(time.perf_counter() - start)
+    return min(times), result
+
+
+def say(what, value):
+    print(f"{what:58} {value}", flush=True)
+
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def bench_snapshot(server, tables):
+    with psycopg.connect(server.socket_dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bench")
+    with psycopg.connect(server.socket_dsn("bench")) as connection:
+        connection.execute("CREATE SCHEMA s")
+        for start in range(0, tables, 100):
+            connection.execute("".join(map(TABLE.format, range(start, min(start + 100, tables)))))
+    dsn = server.socket_dsn("bench")
+    command = [str(server.bin_dir / "pg_dump"), "-s", "-C", "-f", os.devnull, dsn]
+    dump, _ = best(lambda: subprocess.run(command, check=True))
+    source = PostgresSource(dsn, conceal=lambda _: "x")
+    read, reading = best(lambda: source.read(lambda *_: None))
+    made, taken = best(lambda: snapshot.build(reading.objects))
+    parsed, _ = best(lambda: snapshot.parse(taken.data))
+    say(f"pg_dump -s of {tables} tables, {tables * 3} indexes", f"{dump:.2f} s")
+    say("snapshot read", f"{read:.2f} s = {read / dump:.2f} of pg_dump")
+    say("snapshot built: canonical lines and root", f"{made:.2f} s, {len(taken.objects)} objects")
+    say("stored snapshot parsed and verified", f"{parsed:.2f} s, {len(taken.data) / 2**20:.1f} MiB")
+    say("queries", len(reading.queries))
+    say("peak memory so far", f"{peak_mib():.0f} MiB")
+    return taken
+
+
+def bench_diff(taken):
+    rules = load()
+    changed = snapshot.build(
+        item._replace(attributes={**item.attributes, "comment": "x"})
+        for item in taken.objects.values()
+    )
+    same, _ = best(lambda: diff(taken, taken))
+    differ, changes = best(lambda: diff(taken, changed))
+    judged, _ = best(lambda: [judge(change, rules) for change in changes])
+    say("diff, nothing changed", f"{len(taken.objects) / same:,.0f} objects/s")
+    say("diff, every object changed", f"{len(changes) / differ:,.0f} changes/s")
+    say("judge", f"{len(changes) / judged:,.0f} changes/s")
+
+
+def bench_log(folder, records=20_000):
+    clock = SystemClock()
+    signer = KeyFileSigner.create(folder / "key.pem")
+    verifier = note.verifier("bench.example/log", signer.public)
+    ports = {
+        "writeonce": DirectoryWriteOnce(folder / "evidence"),
+        "derived": DirectoryDerived(folder / "derived"),
+        "documents": SqliteDocuments(folder / "state.db"),
+    }
+    log = Log(**ports, signer=signer, verifier=verifier, tool="bench", pause=lambda _: None)
+    actor = Actor("bench", "os")
+    drafts = [
+        Draft("bench", "bench", timestamp(clock.now()), actor, {"n": n, "text": "x" * 200})
+        for n in range(records)
+    ]
+    single, _ = best(lambda: log.append(drafts[:1]))
+    batch, _ = best(lambda: log.append(drafts), rounds=1)
+    read, _ = best(lambda: sum(1 for _ in log.read()))
+    verify, report = best(lambda: fsck(**ports, verifier=verifier))
+    say("append, one record at a time", f"{1 / single:,.0f} records/s")
+    say(f"append, {records:,} records in batches", f"{records / batch:,.0f} records/s")
+    say("read and verified against the checkpoint", f"{report.records / read:,.0f} records/s")
+    say("fsck", f"{report.records / verify:,.0f} records/s")
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--tables", type=int, default=2_400)
+    tables = options.parse_args().tables
+    say("machine", f"{os.cpu_count()} cores, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        settings = {"max_locks_per_transaction": "1024", "autovacuum": "off"}
+        with EmbeddedServer(folder / "pg", durable=False, settings=settings) as server:
+            taken = bench_snapshot(server, tables)
+        bench_diff(taken)
+        bench_log(folder)
+    say("peak memory", f"{peak_mib():.0f} MiB")
+
+
+main()
