@@ -132,6 +132,17 @@ class Services:
         )
         return msgspec.structs.replace(report, problems=report.problems + caches)
 
+    def repair(self) -> int:
+        """What is derived, made again from what is locked: tiles, latest checkpoint, states.
+
+        Returns the log's size. Raises: VerificationFailed, where the log itself does not hold.
+        """
+        self.log.recover()
+        for prefix in ("tile/", "state/"):
+            for key in list(self.derived.list(prefix)):
+                self.derived.delete(key)
+        return self.log.rebuild()
+
     def configured(self, name: TargetName, section: TargetSection, actor: Actor) -> None:
         """Record that a target is added, before it is. Raises: ConfigError, if it cannot be."""
         settings.check_new_target(self.settings, name.slug, section)

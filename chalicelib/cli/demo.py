@@ -9,8 +9,10 @@ import json
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 from importlib import resources
 from pathlib import Path
@@ -36,7 +38,9 @@ def demo(
 ) -> None:
     """Tell the story: a baseline, a clean scan, 2 a.m., and the scan that names every change."""
     _prepare(folder)
-    with EmbeddedServer(folder / "postgres", settings={"track_commit_timestamp": "on"}) as server:
+    with EmbeddedServer(
+        _server_folder(folder), settings={"track_commit_timestamp": "on"}
+    ) as server:
         _Story(folder, server).tell()
 
 
@@ -52,6 +56,20 @@ def _prepare(folder: Path) -> None:
     (folder / MARK).write_text(
         "Made by `holdfast demo`, which empties this folder when it runs again.\n"
     )
+
+
+def _server_folder(folder: Path) -> Path:
+    """Where the server's files go: into the folder, or beside it with a link to them.
+
+    As root the server runs as another user, who may not be able to reach the folder at all.
+    """
+    inside = folder.absolute() / "postgres"
+    if os.geteuid() != 0 or all(one.stat().st_mode & stat.S_IXOTH for one in inside.parents):
+        return inside
+    outside = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
+    outside.chmod(0o755)
+    inside.symlink_to(outside)
+    return outside
 
 
 class _Story:

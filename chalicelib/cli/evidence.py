@@ -111,6 +111,13 @@ def fsck(
     finish(0 if report.ok else 1)
 
 
+@group.command("repair")
+def repair() -> None:
+    """Make again what is derived from the log: tiles, latest checkpoint, cached states."""
+    size = services().repair()
+    say(f"made again from {size} records; next: holdfast evidence fsck", "bold")
+
+
 def _show_report(report: Report) -> None:
     console = out()
     first = report.first
@@ -134,7 +141,7 @@ def _show_report(report: Report) -> None:
         )
     )
     if report.problems and not report.tampered:
-        say("the log itself is what was signed for; what is derived from it is made again", "dim")
+        say("the log itself is what was signed for; next: holdfast evidence repair", "bold")
 
 
 def _line(label: str, problem: Problem) -> Text:

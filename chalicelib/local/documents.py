@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sqlite3
+import tempfile
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.kernel.errors import Conflict, StoreUnavailable
@@ -20,7 +23,6 @@ from chalicelib.local import faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from chalicelib.kernel.store import Write
 
@@ -128,7 +130,7 @@ class SqliteDocuments:
         # dropped without closing it.
         if not self._path.exists():
             self._create()
-        connection = self._connect(self._path)
+        connection = self._read_only() or self._connect(self._path)
         try:
             connection.execute("SELECT count(*) FROM document WHERE key = ''").fetchone()
         except sqlite3.Error:
@@ -144,6 +146,29 @@ class SqliteDocuments:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA trusted_schema = OFF")
         return connection
+
+    def _read_only(self) -> sqlite3.Connection | None:
+        """A copy in memory where the file system is read-only; None elsewhere.
+
+        SQLite reads a write-ahead log only where it can write beside it. Nobody else can write
+        there either, so the copy is of one moment.
+        """
+        if not os.statvfs(self._path).f_flag & os.ST_RDONLY:
+            return None
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        with tempfile.TemporaryDirectory(prefix="holdfast-") as name:
+            copy = Path(name) / self._path.name
+            for suffix in ("", "-wal"):
+                source = self._path.with_name(self._path.name + suffix)
+                if source.exists():
+                    shutil.copyfile(source, copy.with_name(copy.name + suffix))
+            stored = self._connect(copy)
+            try:
+                stored.backup(memory)
+            finally:
+                stored.close()
+        memory.execute("PRAGMA query_only = ON")
+        return memory
 
     def _create(self) -> None:
         """Make the database whole under another name, then give it its own."""

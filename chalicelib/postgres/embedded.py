@@ -64,7 +64,8 @@ class EmbeddedServer:
     """One server under ``folder``: ``data/``, ``server.log``. Usable as a context manager.
 
     ``settings`` are written into postgresql.conf at initdb. ``port`` 0 takes a free one
-    and keeps it over restarts. ``durable`` false turns fsync off: nothing of it need survive a power failure.
+    and keeps it over restarts. ``durable`` false turns fsync off: the data need not survive a
+    power failure.
     """
 
     def __init__(

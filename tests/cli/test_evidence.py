@@ -87,12 +87,27 @@ def test_a_log_cut_back_everywhere_shows_only_against_a_kept_checkpoint(signed):
     assert "FAILED" in signed("evidence", "fsck", "--extends", kept, expect=1).out
 
 
-def test_an_edited_cache_is_named_but_the_log_is_whole(signed):
+def test_edited_derived_objects_are_named_and_made_again(signed):
     path = signed.home / ".holdfast" / "derived" / "state" / "postgres" / "orders"
     path.write_bytes(path.read_bytes() + b" ")
+    tiles = [p for p in files(signed, "derived/tile") if "entries" not in p.parts]
+    tiles[0].write_bytes(b"\0" * 32)
     answer = signed("evidence", "fsck", expect=1)
     assert "state/postgres/orders" in answer.out
-    assert "made again" in answer.err
+    (signed.home / ".holdfast" / "derived" / "checkpoint").unlink()
+    signed("evidence", "repair")
+    signed("evidence", "fsck")
+
+
+def test_what_is_only_derived_can_be_lost(signed):
+    import shutil
+
+    shutil.rmtree(signed.home / ".holdfast" / "derived")
+    answer = signed("evidence", "fsck", expect=1)
+    assert "holdfast evidence repair" in answer.err
+    signed("evidence", "repair")
+    signed("evidence", "fsck")
+    signed("scan", "orders")
 
 
 def test_a_copy_without_its_keys_is_verified_and_not_continued(signed, database):

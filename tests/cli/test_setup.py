@@ -176,6 +176,7 @@ def test_version(holdfast):
         ["baseline", "propose"], ["baseline", "approve"], ["baseline", "show"], ["baseline", "verify"],
         ["drift", "ls"], ["drift", "show"], ["drift", "suppress"], ["drift", "accept"],
         ["evidence", "ls"], ["evidence", "show"], ["evidence", "checkpoint"], ["evidence", "fsck"],
+        ["evidence", "repair"],
     ],
 )  # fmt: skip
 def test_every_command_has_help(holdfast, words):
