@@ -34,7 +34,7 @@ from chalicelib.local.lock import FileLocks
 from chalicelib.local.secret import create_secret, load_secret
 from chalicelib.local.signer import KeyFileSigner
 from chalicelib.local.writeonce import DirectoryWriteOnce
-from chalicelib.postgres.connection import describe
+from chalicelib.postgres.connection import carries_password, describe
 from chalicelib.postgres.snapshot import PostgresSource
 from chalicelib.settings import TargetSection  # noqa: TC001 - a field is named settings
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from chalicelib.kernel.record import Actor, Entry
     from chalicelib.kernel.signing import PublicKey, Signer
 
-__all__ = ["Rules", "Services", "connect", "create", "rules", "source"]
+__all__ = ["Rules", "Services", "carries_password", "connect", "create", "rules", "source"]
 
 TOOL = f"holdfast/{__version__}"
 LOG_STREAM = "log"

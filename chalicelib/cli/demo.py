@@ -28,6 +28,7 @@ from chalicelib.kernel.errors import CouldNotTell, UsageError
 from chalicelib.postgres.embedded import EmbeddedServer
 
 MARK = ".holdfast-demo"  # only a folder with this file in it is ever emptied
+SERVER_PREFIX = "holdfast-demo-"
 CHAPTER_COLUMNS = 100
 SETTLE_SECONDS = 20  # a reloaded parameter reaches new connections well before
 
@@ -51,6 +52,9 @@ def _prepare(folder: Path) -> None:
                 f"{folder} holds other files; nothing was changed",
                 next_step="holdfast demo OTHER-FOLDER",
             )
+        server = (folder / "postgres").resolve()
+        if server.name.startswith(SERVER_PREFIX):
+            shutil.rmtree(server, ignore_errors=True)
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).write_text(
@@ -66,7 +70,7 @@ def _server_folder(folder: Path) -> Path:
     inside = folder.absolute() / "postgres"
     if os.geteuid() != 0 or all(one.stat().st_mode & stat.S_IXOTH for one in inside.parents):
         return inside
-    outside = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
+    outside = Path(tempfile.mkdtemp(prefix=SERVER_PREFIX))
     outside.chmod(0o755)
     inside.symlink_to(outside)
     return outside

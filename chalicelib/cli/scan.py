@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from chalicelib import wiring
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
@@ -82,8 +83,16 @@ def _chosen(held: Services, names: list[str]) -> list[tuple[Target, str]]:
 
 
 def is_dsn(text: str) -> bool:
-    """Whether it is a connection string and not a target's name."""
-    return text.startswith(("postgresql://", "postgres://")) or "=" in text
+    """Whether it is a connection string and not a target's name; warns of a password in it."""
+    if not (text.startswith(("postgresql://", "postgres://")) or "=" in text):
+        return False
+    if wiring.carries_password(text):
+        say(
+            "the password in this DSN is visible in the process list and the shell's history; "
+            "better: PGPASSWORD or ~/.pgpass",
+            "yellow",
+        )
+    return True
 
 
 def exit_code(results: list[Result], failures: list[tuple[str, HoldfastError]]) -> int:

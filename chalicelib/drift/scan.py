@@ -245,6 +245,8 @@ class _Scan:
             "outcome": outcome.value,
             "started_at": timestamp(self.started),
             "rules_sha256": self.desk.rules.sha256,
+            "required": self.target.approvals,
+            "approvers": list(self.target.approvers),
             "findings": [[one.id, disposition.value] for one, disposition in judged],
             "closed": gone,
             "baseline": self.held.predicate.proposal if self.held else None,

@@ -123,6 +123,11 @@ def describe(dsn: str) -> dict[str, str]:
     return {"host": host, "port": port, "dbname": dbname, "user": user}
 
 
+def carries_password(dsn: str) -> bool:
+    """Whether the password stands in the DSN itself. Raises: UsageError, as :func:`describe`."""
+    return bool(_parse(dsn).get("password"))
+
+
 def _parse(dsn: str) -> dict[str, str]:
     try:
         return {key: str(value) for key, value in conninfo_to_dict(dsn).items()}

@@ -90,7 +90,9 @@ def test_a_password_in_a_malformed_dsn_is_never_shown(signed, monkeypatch):
 
 
 def test_a_dsn_is_scanned_as_the_target_that_has_it(signed, database):
-    assert "postgres:orders  CLEAN" in signed("scan", database.dsn).out
+    answer = signed("scan", database.dsn)
+    assert "postgres:orders  CLEAN" in answer.out
+    assert "visible in the process list" in answer.err
 
 
 def test_another_dsn_is_looked_at_and_nobody_can_tell(shop, postgres_server):

@@ -238,6 +238,7 @@ def test_the_heartbeat_says_what_was_asked_of_whom_and_what_it_means(desk, sourc
     assert body["system"] == {"database": "memory"}
     assert body["rules_sha256"] == desk.rules.sha256
     assert body["baseline"] == result.baseline
+    assert (body["required"], body["approvers"]) == (1, [])
     assert body["snapshot"]["root"] == result.root
     assert entry.record.actor == CHLOE
 
