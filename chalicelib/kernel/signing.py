@@ -27,7 +27,7 @@ class PublicKey(msgspec.Struct, frozen=True):
     data: bytes
 
     def verify(self, signature: bytes, message: bytes) -> None:
-        """Return if the signature is this key's own. Raises: BadSignature; Malformed, for the key."""
+        """Return if the signature is this key's own. Raises: BadSignature; Malformed (the key)."""
         try:
             if self.algorithm is Algorithm.ED25519:
                 ed25519.Ed25519PublicKey.from_public_bytes(self.data).verify(signature, message)

@@ -33,7 +33,9 @@ from chalicelib.postgres.embedded import EmbeddedServer
 from chalicelib.postgres.snapshot import PostgresSource
 
 TABLE = """
-CREATE TABLE s.t{0} (id bigint PRIMARY KEY, a text NOT NULL, b numeric(10,2) DEFAULT 0, c timestamptz);
+CREATE TABLE s.t{0} (
+    id bigint PRIMARY KEY, a text NOT NULL, b numeric(10,2) DEFAULT 0, c timestamptz
+);
 CREATE INDEX t{0}_a ON s.t{0} (a);
 CREATE INDEX t{0}_b ON s.t{0} (b) WHERE b > 0;
 ALTER TABLE s.t{0} ADD CONSTRAINT t{0}_c CHECK (b >= 0);

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+
+from chalicelib.local.clock import SystemClock
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def ids(run, **where):
 
 
 def tomorrow():
-    return (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    return (SystemClock().now() + timedelta(days=1)).date().isoformat()
 
 
 def test_approvals_are_counted_by_person(shop):

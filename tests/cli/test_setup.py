@@ -173,7 +173,8 @@ def test_version(holdfast):
     [
         ["init"], ["scan"], ["snapshot"], ["diff"], ["demo"],
         ["target", "add"], ["target", "ls"],
-        ["baseline", "propose"], ["baseline", "approve"], ["baseline", "show"], ["baseline", "verify"],
+        ["baseline", "propose"], ["baseline", "approve"],
+        ["baseline", "show"], ["baseline", "verify"],
         ["drift", "ls"], ["drift", "show"], ["drift", "suppress"], ["drift", "accept"],
         ["evidence", "ls"], ["evidence", "show"], ["evidence", "checkpoint"], ["evidence", "fsck"],
         ["evidence", "repair"],

@@ -6,11 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-
-# Files take as long as the machine is busy; examples are bounded in number instead.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 TESTS = Path(__file__).parent.parent
 

@@ -112,6 +112,9 @@ ROLES = [
 
 GRANTS = [
     (added("grant", f"table {T} to PUBLIC", select=BY), W, HIGH),
+    (added("grant", "function pg_catalog.f() to PUBLIC", lacks=["execute"]), N, LOW),
+    (removed("grant", "function pg_catalog.f() to PUBLIC", lacks=["execute"]), W, CRITICAL),
+    (added("grant", "table pg_catalog.t to PUBLIC", lacks=["select"], insert=BY), W, HIGH),
     (added("grant", f"table {T} to PUBLIC", insert=BY, select=BY), W, CRITICAL),
     (altered("grant", f"table {T} to PUBLIC", "delete", None, BY, select=BY), W, CRITICAL),
     (altered("grant", f"table {T} to PUBLIC", "select", None, BY), W, HIGH),
@@ -195,6 +198,8 @@ SCHEMA = [
     (removed("constraint", f"{T}.c", type="check"), W, MEDIUM),
     (added("constraint", f"{T}.c", type="check"), N, LOW),
     (altered("constraint", f"{T}.c", "validated", True, False), W, MEDIUM),
+    (altered("constraint", f"{T}.c", "triggers_enabled", None, False), W, HIGH),
+    (altered("constraint", f"{T}.c", "triggers_enabled", False, None), N, LOW),
     (altered("constraint", f"{T}.c", "enforced", None, False), W, MEDIUM),
     (altered("constraint", f"{T}.c", "definition", "CHECK (a > 0)", "CHECK (true)"), X, MEDIUM),
     (altered("constraint", f"{T}.c", "deferrable", False, True), W, LOW),

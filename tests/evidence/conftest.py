@@ -6,11 +6,6 @@ import shutil
 
 import pytest
 from evidence.place import Place
-from hypothesis import settings
-
-# Files and signatures take as long as the machine is busy; examples are bounded in number instead.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 
 @pytest.fixture

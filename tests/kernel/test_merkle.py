@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.kernel.merkle import EMPTY_ROOT, Frontier, leaf_hash, node_hash, root
@@ -34,13 +34,11 @@ def test_the_empty_tree_hashes_the_empty_string():
     assert EMPTY_ROOT.hex() == VECTORS["empty_root"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=5), max_size=70))
 def test_the_root_is_the_one_of_the_definition(leaves):
     assert root(leaves) == defined(leaves)
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=5), max_size=70), st.lists(st.binary(max_size=5), max_size=9))
 def test_a_frontier_that_was_stored_goes_on_as_if_it_had_not_been(before, more):
     frontier = Frontier()

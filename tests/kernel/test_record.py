@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.kernel import record
@@ -36,13 +36,11 @@ ONE = Record(
 REF = BodyRef("0" * 64, 70_000)
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_a_record_is_read_back(one):
     assert record.decode(record.encode(one)) == one
 
 
-@settings(deadline=None)
 @given(RECORDS, RECORDS)
 def test_other_records_have_other_leaves(one, other):
     assert (record.encode(one) == record.encode(other)) == (one == other)

@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.kernel.errors import BadSignature, Malformed, VerificationFailed
@@ -33,7 +33,6 @@ KEYS = {
 
 
 @pytest.mark.parametrize("name", KEYS)
-@settings(deadline=None)
 @given(st.binary(max_size=100), st.integers(0, 2**16))
 def test_a_signature_verifies_and_no_changed_one_does(name, message, at):
     key, sign = KEYS[name]

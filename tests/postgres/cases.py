@@ -18,7 +18,7 @@ ROLES = "CREATE ROLE alice; CREATE ROLE bob; CREATE ROLE dba;"
 TABLE = "CREATE TABLE orders (id integer, note text);"
 BOTH = ROLES + TABLE
 F = "CREATE FUNCTION f(a integer) RETURNS integer LANGUAGE sql AS 'SELECT 1';"
-FN = "public.f(a integer)"
+FN = "public.f(integer)"
 TRIGGER = (
     TABLE + "CREATE FUNCTION tg() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';"
     "CREATE FUNCTION tg2() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';"

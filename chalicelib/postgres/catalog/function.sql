@@ -6,7 +6,7 @@
 -- The constructors that the server makes with a range type are part of that type.
 SELECT
     ARRAY[n.nspname, p.proname]::text[] AS name,
-    pg_get_function_identity_arguments(p.oid) AS meta_arguments,
+    oidvectortypes(p.proargtypes) AS meta_arguments,
     ARRAY[p.xmin::text, a.xmin::text] AS meta_xmin,
     CASE p.prokind
         WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window' ELSE 'function'

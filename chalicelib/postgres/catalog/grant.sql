@@ -32,7 +32,7 @@ WITH extension_members AS (
     UNION ALL
     SELECT
         'function', ARRAY[n.nspname, p.proname]::text[],
-        '(' || pg_get_function_identity_arguments(p.oid) || ')', p.proowner, p.proacl,
+        '(' || oidvectortypes(p.proargtypes) || ')', p.proowner, p.proacl,
         acldefault('f', p.proowner), p.xmin::text
     FROM pg_proc AS p
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
