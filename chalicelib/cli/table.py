@@ -32,6 +32,7 @@ OUTCOME_STYLES = {
     "refused": "bold white on red",
 }
 MAX_DIFF_LINES = 6
+MAX_DIFF_COLUMNS = 40
 GISTS = ("value", "definition", "type", "form", "version", "command")
 
 
@@ -68,20 +69,46 @@ def findings(rows: Sequence[tuple[Finding, Disposition]]) -> None:
     ordered = sorted(
         rows, key=lambda row: (-row[0].severity.rank, row[0].kind, row[0].name, row[0].attribute)
     )
+    if out().is_terminal:
+        grid(
+            ["severity", "what", "before → after", "committed, finding"],
+            [
+                [
+                    Text("\n").join([_severity(one), _direction(one)]),
+                    what(one),
+                    change(one),
+                    Text("\n").join([*committed(one), _id(one, disposition)]),
+                ]
+                for one, disposition in ordered
+            ],
+        )
+        return
     grid(
         ["severity", "direction", "what", "before → after", "committed", "finding"],
         [
             [
-                Text(one.severity.value, SEVERITY_STYLES[one.severity.value]),
-                Text(one.direction.value, DIRECTION_STYLES[one.direction.value]),
+                _severity(one),
+                _direction(one),
                 what(one),
                 change(one),
-                Text(committed(one)),
-                Text(one.id + ("" if disposition.value == "open" else f" {disposition.value}")),
+                Text("..").join(committed(one)),
+                _id(one, disposition),
             ]
             for one, disposition in ordered
         ],
     )
+
+
+def _severity(one: Finding) -> Text:
+    return Text(one.severity.value, SEVERITY_STYLES[one.severity.value])
+
+
+def _direction(one: Finding) -> Text:
+    return Text(one.direction.value, DIRECTION_STYLES[one.direction.value])
+
+
+def _id(one: Finding, disposition: Disposition) -> Text:
+    return Text(one.id + ("" if disposition.value == "open" else f" {disposition.value}"))
 
 
 def what(one: Finding) -> Text:
@@ -131,42 +158,39 @@ def _with(one: Finding) -> str:
 def _altered(one: Finding) -> Text:
     before, after = whole(one.before), whole(one.after)
     if out().is_terminal and ("\n" in before or "\n" in after):
-        return Text(f"{one.attribute}:\n").append(difference(before, after, MAX_DIFF_LINES))
+        return Text(f"{one.attribute}:\n").append(
+            difference(before, after, most=MAX_DIFF_LINES, width=MAX_DIFF_COLUMNS)
+        )
     text = Text(f"{one.attribute}: ")
     text.append(shown(one.before), "red").append(" → ").append(shown(one.after), "green")
     return text
 
 
-def difference(before: str, after: str, most: int) -> Text:
+def difference(before: str, after: str, *, most: int, width: int = 200) -> Text:
     """The lines that differ, ``-`` before and ``+`` after, at most ``most`` of them."""
     hunks = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
     lines = [line for line in itertools.islice(hunks, 2, None) if not line.startswith("@@")]
     text = Text()
     for line in lines[:most]:
         shade = "green" if line.startswith("+") else "red"
-        text.append(f"{line[0]} {clip(plain(line[1:]), 100)}\n", shade)
+        text.append(f"{line[0]} {clip(plain(line[1:]), width)}\n", shade)
     if len(lines) > most:
         text.append(f"… {len(lines) - most} more lines\n", "dim")
     text.rstrip()
     return text
 
 
-def committed(one: Finding) -> str:
+def committed(one: Finding) -> list[Text]:
     """When it was committed; else the window, as exactly as anybody knows."""
     when = one.when
     if when.committed:
-        return _moment(when.committed)
-    if when.not_before:
-        return (
-            f"{_moment(when.not_before)} to\n{_moment(when.not_after)}"
-            if (out().is_terminal)
-            else f"{_moment(when.not_before)}..{_moment(when.not_after)}"
-        )
-    return f"by {_moment(when.not_after)}"
+        return [_moment(when.committed)]
+    return [_moment(moment) for moment in (when.not_before, when.not_after) if moment]
 
 
-def _moment(text: str) -> str:
-    return f"{text[:10]} {text[11:19]}Z" if out().is_terminal else f"{text[:19]}Z"
+def _moment(text: str) -> Text:
+    on_terminal = f"{text[:10]} {text[11:19]}Z"
+    return Text(on_terminal if out().is_terminal else f"{text[:19]}Z")
 
 
 def pairs(rows: Sequence[tuple[str, Any]]) -> None:

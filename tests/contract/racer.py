@@ -54,7 +54,7 @@ def main():
         "documents": (adapters.DOCUMENTS, swap),
     }[port]
     done = work(table[adapter](Path(root)), name, int(count))
-    print(*done)  # noqa: T201 - what the test reads
+    print(*done)
 
 
 if __name__ == "__main__":
