@@ -311,6 +311,7 @@ CODE = [
     (removed("extension", "hstore", version="1.8"), N, LOW),
     (removed("extension", "pgaudit", version="17"), W, HIGH),
     (added("extension", "pgaudit", version="17"), N, LOW),
+    (altered("extension", "hstore", "members", "9 objects", "10 objects"), X, HIGH),
     (altered("extension", "hstore", "version", "1.7", "1.8"), X, MEDIUM),
     (altered("extension", "hstore", "schema", "public", "x"), X, LOW),
     (altered("extension", "hstore", "owner", "a", "b"), W, MEDIUM),

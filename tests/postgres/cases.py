@@ -634,6 +634,13 @@ CASES = [
         "DROP EXTENSION plpgsql",
         _one("extension", "plpgsql", "-") | _one("grant", "language plpgsql to PUBLIC", "-"),
     ),
+    Case(
+        F,
+        "ALTER EXTENSION plpgsql ADD FUNCTION f(integer)",
+        _one("extension", "plpgsql", "members")
+        | _one("function", FN, "-")
+        | _one("grant", f"function {FN} to PUBLIC", "-"),
+    ),
     Case("", "UPDATE pg_extension SET extversion = '9'", _one("extension", "plpgsql", "version")),
     Case(
         ROLES,
