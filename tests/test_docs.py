@@ -11,6 +11,8 @@ from typer.main import get_command
 
 from chalicelib import settings
 from chalicelib.cli.app import app
+from chalicelib.drift.finding import Finding, When
+from chalicelib.kernel.errors import Conflict, CouldNotTell, VerificationFailed
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -79,3 +81,22 @@ def test_pages_are_listed_in_the_readme():
     for page in sorted((ROOT / "docs").rglob("*.md")):
         if page.parent.name != "adr":
             assert str(page.relative_to(ROOT)) in text
+
+
+def test_the_json_of_findings_is_documented():
+    text = (ROOT / "docs" / "output.md").read_text()
+    fields = {*Finding.__struct_fields__, *When.__struct_fields__, "disposition"}
+    for field in fields:
+        assert f"`{field}`" in text, field
+
+
+def test_the_codes_of_failures_are_documented():
+    text = (ROOT / "docs" / "output.md").read_text()
+
+    def leaves(kind):
+        below = kind.__subclasses__()
+        return {kind}.union(*map(leaves, below)) if below else {kind}
+
+    for kind in leaves(CouldNotTell) | leaves(VerificationFailed):
+        if kind not in {CouldNotTell, VerificationFailed, Conflict}:
+            assert f"`{kind('').code}`" in text, kind
