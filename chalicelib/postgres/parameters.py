@@ -1,8 +1,9 @@
 """Server parameters: rows of pg_settings turned into objects of the kind ``setting``.
 
-A session sees the values that apply to it. What the connection, the role or the database overrides
-is not the server's configuration: it is taken from the configuration files where they can be
-read, and otherwise reported as not covered. No connection is touched here.
+A session sees the values that apply to it. What is set for the database, or for all roles, applies
+to every session here and is taken as it is, with its source. What the scanning connection or role
+sets for itself applies to nobody else: the value is taken from the configuration files where they
+can be read, and otherwise reported as not covered. No connection is touched here.
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ LEFT_OUT: Final = frozenset(
     }
 )
 # Source: pg_settings, column source; guc.c, GucSource_Names.
-OVERRIDES: Final = frozenset(
-    {"client", "database", "user", "database user", "session", "interactive", "global"}
-)
+OVERRIDES: Final = frozenset({"client", "user", "database user", "session", "interactive"})
 _FILE: Final = "configuration file"
 # Units of pg_settings and of values in files, in bytes and in microseconds. Source: guc.c.
 _UNITS: Final = {
@@ -88,7 +87,7 @@ class InFile(NamedTuple):
 
 
 def hidden(rows: Sequence[Parameter]) -> list[Parameter]:
-    """The parameters whose server-wide value this session does not show."""
+    """The parameters whose value for everybody else this session does not show."""
     return [row for row in rows if row.source in OVERRIDES and row.name not in LEFT_OUT]
 
 

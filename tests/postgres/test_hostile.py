@@ -116,7 +116,6 @@ def test_what_shadows_the_catalogue_is_not_called(path, database):
     assert changed == {
         ("role_setting", "search_path for database test"),
         ("setting", "search_path"),
-        ("coverage", "setting"),
     }
 
 

@@ -94,25 +94,41 @@ def test_a_value_of_the_role_is_not_taken_for_the_servers(database):
         "CREATE ROLE scanner LOGIN PASSWORD 'x'",
         "GRANT pg_read_all_settings TO scanner",
         "ALTER ROLE scanner SET work_mem = '7MB'",
-        "ALTER DATABASE test SET temp_buffers = '7MB'",
         "ALTER ROLE scanner IN DATABASE test SET maintenance_work_mem = '7MB'",
     )
     seen = database.scan(database.as_role("scanner", "x"))
-    assert not {"work_mem", "temp_buffers", "maintenance_work_mem"} & set(settings(seen))
-    for word in ("user: work_mem", "database: temp_buffers", "user: maintenance_work_mem"):
+    assert not {"work_mem", "maintenance_work_mem"} & set(settings(seen))
+    for word in ("user: work_mem", "user: maintenance_work_mem"):
         assert word in gap(seen)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "source"),
+    [
+        ("ALTER DATABASE test SET temp_buffers = '7MB'", "database"),
+        ("ALTER ROLE ALL SET temp_buffers = '7MB'", "global"),
+    ],
+)
+def test_a_value_that_everybody_here_gets_is_the_value(statement, source, database):
+    before = database.scan()
+    database.run(statement)
+    after = database.scan()
+    assert settings(after)["temp_buffers"]["value"] == "896"
+    assert settings(after)["temp_buffers"]["source"] == source
+    assert settings(before).keys() == settings(after).keys()
+    assert ("coverage", "setting") not in after.objects
 
 
 def test_a_hidden_value_is_taken_from_the_files(database, configured):
     configured(work_mem="12MB", enable_seqscan="off", random_page_cost="1.50", search_path="app")
     database.run(
-        "ALTER DATABASE test SET work_mem = '7MB'",
-        "ALTER DATABASE test SET enable_seqscan = on",
-        "ALTER DATABASE test SET random_page_cost = 9",
-        "ALTER DATABASE test SET search_path = 'evil'",
+        "CREATE ROLE admin SUPERUSER LOGIN PASSWORD 'x'",
+        "ALTER ROLE admin SET work_mem = '7MB'",
+        "ALTER ROLE admin IN DATABASE test SET enable_seqscan = on",
+        "ALTER ROLE admin SET random_page_cost = 9",
+        "ALTER ROLE admin SET search_path = 'evil'",
     )
-    hidden = settings(database.scan())
-    database.run("ALTER DATABASE test RESET ALL")
+    hidden = settings(database.scan(database.as_role("admin", "x")))
     assert hidden == settings(database.scan())
     assert hidden["work_mem"]["value"] == "12288"
 
@@ -142,7 +158,7 @@ def test_a_hidden_value_is_taken_from_the_files(database, configured):
     ],
 )
 def test_values_from_files_are_written_as_the_server_writes_them(text, vartype, unit, normal):
-    row = Parameter("p", "other", "boot", unit, vartype, "database", None, pending_restart=False)
+    row = Parameter("p", "other", "boot", unit, vartype, "user", None, pending_restart=False)
     found = parameters.objects([row], [InFile("p", text, "f")], HIDDEN, sees_all=True)
     values = [item.attributes["value"] for item in found if item.kind == "setting"]
     assert values == ([] if normal is None else [normal])
