@@ -30,11 +30,17 @@ group = typer.Typer(no_args_is_help=True, help="What people sign for.")
 app.add_typer(group, name="baseline")
 
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="e.g. orders-prod")]
+Replace = Annotated[bool, typer.Option(help="Give up the proposal that is open.")]
 Comment = Annotated[str, typer.Option(help="Why; it is recorded.")]
 
 
 @group.command("propose")
-def propose(target: TargetArgument, comment: Comment = "", as_json: JsonFlag = False) -> None:
+def propose(
+    target: TargetArgument,
+    comment: Comment = "",
+    replace: Replace = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Take a snapshot now and ask for it to become the baseline."""
     held = services()
     one = held.settings.target(target)
@@ -43,7 +49,14 @@ def propose(target: TargetArgument, comment: Comment = "", as_json: JsonFlag = F
         with reading(one.stream) as progress:
             taken, look_at = look(source, progress)
         now = approval.propose(
-            held.desk, one, taken, read_at=look_at.read_at, actor=actor(), comment=comment
+            held.desk,
+            one,
+            taken,
+            identity=look_at.identity,
+            read_at=look_at.read_at,
+            actor=actor(),
+            comment=comment,
+            replace=replace,
         )
     _tell(one, now, as_json=as_json)
     missing = sorted(name for kind, name in taken.objects if kind == "coverage")

@@ -33,6 +33,7 @@ FRAMEWORKS = {
     "fedramp_ksi": "FedRAMP KSI",
 }
 Ids = Annotated[list[str], typer.Argument(metavar="FINDING…", help="e.g. F-0123456789ab")]
+Replace = Annotated[bool, typer.Option(help="Give up the proposal that is open.")]
 Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
 
 
@@ -134,11 +135,13 @@ def suppress(
 
 
 @group.command("accept")
-def accept(findings: Ids, reason: Reason) -> None:
+def accept(
+    findings: Ids, reason: Reason, replace: Replace = False, as_json: JsonFlag = False
+) -> None:
     """Propose a baseline that takes over these findings, and no others; people then approve it."""
     held = services()
     for target, ids in _by_target(held, findings).items():
-        now = decide.accept(held.desk, target, ids, reason=reason, actor=actor())
+        now = decide.accept(held.desk, target, ids, reason=reason, actor=actor(), replace=replace)
         if now.proposal is None:
             say(f"{target.stream}: accepted into the baseline, which is signed and in force")
             continue

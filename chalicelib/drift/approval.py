@@ -29,15 +29,25 @@ def propose(
     target: Target,
     taken: Snapshot,
     *,
+    identity: str,
     read_at: str,
     actor: Actor,
     comment: str = "",
     accepts: Sequence[str] = (),
+    replace: bool = False,
 ) -> state.State:
-    """Record the wish that a snapshot becomes the baseline; a former proposal gives way to it.
+    """Record the wish that a snapshot becomes the baseline.
 
-    With a target that needs no approvals the baseline is signed at once.
+    With a target that needs no approvals the baseline is signed at once. ``replace``: give up the
+    proposal that is open, and the approvals that it has. Raises: NotAllowed, if one is open.
     """
+    former = finish(desk, target, actor).proposal
+    if former is not None and not replace:
+        raise NotAllowed(
+            f"{former.id} by {former.by.name} is open, with {len(former.people())} of "
+            f"{target.approvals} approvals",
+            next_step=f"holdfast baseline show {target.slug}; --replace gives it up",
+        )
     data = taken.data
     digest = canon.sha256(data)
     desk.objects.put(snapshot_key(digest), data)
@@ -51,11 +61,13 @@ def propose(
             "sha256": digest,
             "root": root,
             "objects": len(taken.objects),
+            "identity": identity,
             "read_at": read_at,
         },
         "comment": comment,
         "accepts": sorted(accepts),
         "required": target.approvals,
+        "replaces": former.id if former else None,
     }
     desk.journal.append([Draft(state.PROPOSED, target.stream, at, actor, body)])
     return finish(desk, target, actor)

@@ -47,6 +47,7 @@ class Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proposed: Vote
     approved: list[Vote]
     required: int
+    identity: str
     read_at: str
     objects: int
     comment: str
@@ -95,6 +96,7 @@ def seal(
         proposed=proposed,
         approved=approved,
         required=required,
+        identity=agreed.identity,
         read_at=agreed.read_at,
         objects=agreed.objects,
         comment=agreed.comment,

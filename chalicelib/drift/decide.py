@@ -60,7 +60,13 @@ def suppress(
 
 
 def accept(
-    desk: Desk, target: Target, ids: Iterable[str], *, reason: str, actor: Actor
+    desk: Desk,
+    target: Target,
+    ids: Iterable[str],
+    *,
+    reason: str,
+    actor: Actor,
+    replace: bool = False,
 ) -> state.State:
     """Propose a baseline that takes over these findings' changes, and no others.
 
@@ -84,14 +90,18 @@ def accept(
             if identify(target.stream, change) in wanted
         ]
         _check_all_found(target, wanted, changes)
+        merged = merge(held.snapshot, taken, changes)
+        _check_parents(changes, merged, taken)
         return approval.propose(
             desk,
             target,
-            merge(held.snapshot, taken, changes),
+            merged,
+            identity=now.last_scan.identity,
             read_at=now.last_read_at,
             actor=actor,
             comment=text,
             accepts=sorted(wanted),
+            replace=replace,
         )
 
 
@@ -137,6 +147,20 @@ def _check_all_found(target: Target, wanted: set[str], changes: Sequence[Change]
             f"not in the last scan any more: {', '.join(sorted(lost))}",
             next_step=f"holdfast scan {target.slug}",
         )
+
+
+def _check_parents(
+    changes: Sequence[Change], merged: snapshot.Snapshot, taken: snapshot.Snapshot
+) -> None:
+    """A grant on a table that the baseline does not have is no state that anything was ever in."""
+    for change in changes:
+        item = merged.objects.get(change.key)
+        parent = item.parent if item else None
+        if parent is not None and parent in taken.objects and parent not in merged.objects:
+            raise NotAllowed(
+                f"{change.kind} {change.name} cannot be accepted without {' '.join(parent)}",
+                next_step="accept both in one command",
+            )
 
 
 def _reason(text: str) -> str:

@@ -133,12 +133,22 @@ def _eldest(operation: Operation, item: Object, items: dict[Key, Object]) -> Key
     return item.key
 
 
+def hidden(snapshot: Snapshot, kind: str, name: str, attribute: str) -> bool:
+    """Whether the snapshot cannot tell: of an object it could not read, or of its attribute."""
+    gap = snapshot.objects.get((COVERAGE, kind))
+    if gap is None:
+        return False
+    return (kind, name) not in snapshot.objects or attribute in gap.attributes.get("attributes", [])
+
+
 def _alterations(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     for key, new in after.objects.items():
         old = before.objects.get(key)
         if old is None or new.kind == COVERAGE or before.lines[key] == after.lines[key]:
             continue
         for attribute in sorted(old.attributes.keys() | new.attributes.keys()):
+            if hidden(before, *key, attribute) or hidden(after, *key, attribute):
+                continue
             was, now = old.attributes.get(attribute), new.attributes.get(attribute)
             if canon.encode(was) != canon.encode(now):
                 yield Change(

@@ -37,8 +37,6 @@ class Members(NamedTuple):
 
 _GRANT_OPTION = " with grant option"
 
-# Possessive, so that unbalanced quotes cost no backtracking.
-_COMMAS = re.compile(r'(?:"(?:[^"]|"")*+"|[^,"])++')
 _ESCAPES = re.compile(r"%-?[0-9]{0,4}([A-Za-z])")
 _MODE = re.compile(r"[0-7]{1,6}")
 
@@ -92,12 +90,30 @@ class Reader:
                 mode = int(text, 8)
                 parts = [str(bit) for bit in range(mode.bit_length()) if mode >> bit & 1]
             case Split.IDENTIFIERS:
-                parts = [_identifier(part.strip()) for part in _COMMAS.findall(text)]
+                parts = [_identifier(part.strip()) for part in _between_commas(text)]
             case Split.OCTAL | Split.GRANTS:
                 parts = [text]
             case Split.COMMA | Split.WORDS:
-                parts = [_unquoted(part.strip()) for part in _COMMAS.findall(text)]
+                parts = [_unquoted(part.strip()) for part in _between_commas(text)]
         return [part for part in parts if part]
+
+
+def _between_commas(text: str) -> list[str]:
+    """The parts between commas that stand outside quotation marks; a lone mark does not count."""
+    quotes = text.count('"')
+    parts = [""]
+    inside, seen = False, 0
+    for char in text:
+        if char == '"':
+            seen += 1
+            if seen == quotes and not inside:  # no mark is left to end it
+                continue
+            inside = not inside
+        if char == "," and not inside:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
 
 
 def _identifier(text: str) -> str:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from chalicelib.drift import approval, baseline, finding, state
-from chalicelib.drift.diff import Change, Operation, diff, unreadable
+from chalicelib.drift.diff import Change, Operation, diff, hidden, unreadable
 from chalicelib.drift.finding import BASELINE, Disposition, Finding
 from chalicelib.drift.judge import judge
 from chalicelib.drift.snapshot import COVERAGE, Snapshot, build
 from chalicelib.kernel import canon
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
+    AnotherSystem,
     CouldNotTell,
     HoldfastError,
     NoBaseline,
@@ -159,11 +160,23 @@ class _Scan:
 
     def _read(self, source: Source, progress: Callable[..., None]) -> None:
         try:
-            self.look = look(source, progress)
+            seen = look(source, progress)
+            self._check_identity(seen.reading.identity)
+            self.look = seen
         except CouldNotTell as error:
-            self.failure = self.failure or error
+            if self.failure is None or isinstance(self.failure, NoBaseline):
+                self.failure = error
             why = {"reason": error.message, "needs": error.next_step, "error": error.code}
             self.changes.append(unreadable("target", why))
+
+    def _check_identity(self, found: str) -> None:
+        """Findings of one database say nothing about another. Raises: AnotherSystem."""
+        if self.held is not None and self.held.predicate.identity != found:
+            raise AnotherSystem(
+                f"the baseline of {self.target.stream} is of {self.held.predicate.identity}, "
+                f"and this is {found}",
+                next_step="correct the DSN, or propose a baseline of what it leads to now",
+            )
 
     def _keep(self, taken: Snapshot) -> None:
         """Store the snapshot. Other bytes under its digest: the store was tampered with."""
@@ -223,15 +236,24 @@ class _Scan:
 
     def _gone(self, present: set[str]) -> list[str]:
         """Findings that this scan proved gone; what it could not look at stays as it was."""
-        proven = {
-            BASELINE: self.held is not None,
-            COVERAGE: self.look is not None,
-        }
-        compared = self.held is not None and self.look is not None
         return sorted(
             key
             for key, note in self.state.findings.items()
-            if key not in present and proven.get(note.kind, compared)
+            if key not in present and self._proves_gone(note)
+        )
+
+    def _proves_gone(self, note: state.Note) -> bool:
+        if note.kind == BASELINE:
+            return self.held is not None
+        if self.look is None:
+            return False
+        if note.kind == COVERAGE:
+            return True
+        if self.held is None:
+            return False
+        return not any(
+            hidden(side, note.kind, note.name, note.attribute)
+            for side in (self.held.snapshot, self.look.snapshot)
         )
 
     def _draft(self, kind: str, at: str, body: dict[str, Any]) -> Draft:
@@ -260,6 +282,7 @@ class _Scan:
                 "sha256": canon.sha256(taken.data),
                 "root": taken.root.hex(),
                 "objects": len(taken.objects),
+                "identity": reading.identity,
                 "read_at": reading.read_at,
             }
             body["system"] = reading.system

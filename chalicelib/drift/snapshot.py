@@ -11,7 +11,7 @@ from chalicelib.kernel import canon, merkle
 from chalicelib.kernel.errors import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 Value: TypeAlias = Any
 """An attribute: str, bool, int within 2^53, or a list or dict of them. Absent is null."""
@@ -45,12 +45,18 @@ class Object(NamedTuple):
         return (kind, name)
 
 
-def unreadable(kind: str, *, reason: str, needs: str, partial: bool = False) -> Object:
+def unreadable(
+    kind: str, *, reason: str, needs: str, partial: bool = False, attributes: Sequence[str] = ()
+) -> Object:
     """The object that says that objects of ``kind`` could not be read.
 
-    ``partial``: some of them were. ``needs`` is the privilege or setting that would show the rest.
+    ``partial``: some of them were, all but ``attributes``. ``needs`` is the privilege or setting
+    that would show the rest.
     """
-    return Object(COVERAGE, kind, {"reason": reason, "needs": needs, "partial": partial})
+    said: dict[str, Value] = {"reason": reason, "needs": needs, "partial": partial}
+    if attributes:
+        said["attributes"] = sorted(attributes)
+    return Object(COVERAGE, kind, said)
 
 
 class Snapshot:

@@ -24,6 +24,8 @@ class Reading(msgspec.Struct, frozen=True):
     """One consistent look at a target.
 
     ``objects``: in any order, with ``coverage`` objects for what could not be read.
+    ``identity``: what this is a reading of, so that one thing's baseline is never compared with
+    another (``database orders``).
     ``system``: where and as whom it was read (host, port, database, user, version), no secret.
     ``queries``: in the order in which they ran. ``read_at``: the server's time of the snapshot.
     ``committed``: when the catalogue row behind an object was last committed (RFC 3339, see
@@ -32,6 +34,7 @@ class Reading(msgspec.Struct, frozen=True):
     """
 
     objects: list[Object]
+    identity: str
     system: dict[str, Any]
     queries: list[Query]
     read_at: str

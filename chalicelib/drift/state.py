@@ -79,6 +79,7 @@ class Proposal(msgspec.Struct):
     sha256: str
     root: str
     objects: int
+    identity: str
     read_at: str
     comment: str
     accepts: list[str]
@@ -108,6 +109,7 @@ class Scanned(msgspec.Struct, frozen=True):
     index: int
     snapshot: str = ""
     root: str = ""
+    identity: str = ""
 
 
 class State(msgspec.Struct):
@@ -140,6 +142,7 @@ def _scanned(state: State, entry: Entry) -> None:
         index=entry.index,
         snapshot=snapshot.get("sha256", ""),
         root=snapshot.get("root", ""),
+        identity=snapshot.get("identity", ""),
     )
     if snapshot:
         state.last_read_at = snapshot["read_at"]
@@ -156,6 +159,7 @@ def _proposal(entry: Entry) -> Proposal:
         sha256=body["snapshot"]["sha256"],
         root=body["snapshot"]["root"],
         objects=body["snapshot"]["objects"],
+        identity=body["snapshot"]["identity"],
         read_at=body["snapshot"]["read_at"],
         comment=body["comment"],
         accepts=list(body["accepts"]),

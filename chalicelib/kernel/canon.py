@@ -19,7 +19,8 @@ from chalicelib.kernel.errors import Malformed
 MAX_INTEGER = 2**53 - 1  # RFC 8785 §3.2.2.3: I-JSON's interoperable range
 MAX_DEPTH = 64  # levels of nesting accepted from outside
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# A string that does not end takes all of the rest, so that nothing is looked at twice.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 _fast = msgspec.json.Encoder(order="sorted")
 

@@ -21,6 +21,7 @@
         ├── AuthenticationFailed       the target refused the credential
         ├── NotPermitted               the credential may not read what is needed
         ├── ConnectionLost             the target went away, or took longer than its bound
+        ├── AnotherSystem              the target is not what its baseline was taken of
         ├── Unsupported                a server, version or encoding that is not handled
         ├── Busy                       another process holds what this one needs
         ├── Conflict                   a compare-and-set lost; the caller may read again and retry
@@ -142,6 +143,10 @@ class NotPermitted(CouldNotTell):
 
 class ConnectionLost(CouldNotTell):
     """The target went away, or took longer than its bound, while it was being read."""
+
+
+class AnotherSystem(CouldNotTell):
+    """What was read is not what the baseline was taken of, e.g. another database."""
 
 
 class Unsupported(CouldNotTell):

@@ -155,7 +155,13 @@ def _gap(unknown: Mapping[str, Sequence[str]], *, sees_all: bool) -> Object | No
         )
     if not reasons:
         return None
-    return unreadable(KIND, reason="; ".join(reasons), needs="; ".join(needs), partial=True)
+    return unreadable(
+        KIND,
+        reason="; ".join(reasons),
+        needs="; ".join(needs),
+        partial=True,
+        attributes=[] if sees_all else ["source_file"],
+    )
 
 
 def _normal(text: str, row: Parameter) -> str | None:

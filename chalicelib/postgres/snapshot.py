@@ -190,6 +190,7 @@ class _Look:
         progress(parameters.KIND, total, total)
         return Reading(
             objects=[*objects, *self._gaps(), *(item.object for item in items)],
+            identity=f"database {identity.database}",
             system=self._system(identity),
             queries=self._queries,
             read_at=clock.timestamp(identity.read_at),

@@ -6,11 +6,11 @@ import base64
 import json
 
 import pytest
-from support.desk import ANA, BEN, CHLOE, make_desk, quiet
+from support.desk import ANA, BEN, CHLOE, make_desk, propose_state, quiet
 
 from chalicelib.drift import approval, baseline
 from chalicelib.drift.desk import Target
-from chalicelib.drift.scan import Outcome, look, scan, verified
+from chalicelib.drift.scan import Outcome, scan, verified
 from chalicelib.kernel import canon, dsse
 from chalicelib.kernel.errors import (
     BadSignature,
@@ -25,9 +25,8 @@ from chalicelib.kernel.record import Actor
 from chalicelib.local.signer import KeyFileSigner
 
 
-def propose(desk, target, source, actor=ANA):
-    taken, reading = look(source, quiet)
-    return approval.propose(desk, target, taken, read_at=reading.read_at, actor=actor)
+def propose(desk, target, source, actor=ANA, **options):
+    return propose_state(desk, target, source, actor=actor, **options)
 
 
 def sign(desk, target, source):
@@ -75,11 +74,13 @@ def test_without_a_proposal_there_is_nothing_to_approve(desk, target):
         approval.approve(desk, target, actor=BEN)
 
 
-def test_a_newer_proposal_takes_the_place_of_the_older_and_of_its_approvals(desk, target, source):
+def test_an_open_proposal_is_given_up_only_when_asked_for(desk, target, source):
     first = propose(desk, target, source).proposal.id
     approval.approve(desk, target, actor=BEN)
     source.put("setting", "fsync", value="off")
-    second = propose(desk, target, source).proposal
+    with pytest.raises(NotAllowed, match="1 of 2 approvals"):
+        propose(desk, target, source)
+    second = propose(desk, target, source, replace=True).proposal
     assert second.id != first
     assert second.approvals == []
     with pytest.raises(NotAllowed, match="not open any more"):

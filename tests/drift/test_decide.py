@@ -3,12 +3,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
-from support.desk import ANA, BEN, CHLOE, START, quiet
+from support.desk import ANA, BEN, CHLOE, START, propose_state, quiet
 
 from chalicelib.drift import approval, decide
 from chalicelib.drift.desk import Target
 from chalicelib.drift.finding import Disposition
-from chalicelib.drift.scan import Outcome, look, scan
+from chalicelib.drift.scan import Outcome, scan
 from chalicelib.drift.snapshot import unreadable
 from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
 
@@ -18,8 +18,7 @@ REASON = "known; mended by friday"
 
 @pytest.fixture
 def drifted(desk, source):
-    taken, reading = look(source, quiet)
-    approval.propose(desk, TARGET, taken, read_at=reading.read_at, actor=ANA)
+    propose_state(desk, TARGET, source, actor=ANA)
     approval.approve(desk, TARGET, actor=BEN)
     source.put("setting", "log_statement", value="none")
     source.drop("column", "public.orders.total")
@@ -113,6 +112,19 @@ def test_accepting_everything_makes_the_next_scan_clean(desk, source, drifted):
         approval.approve(desk, TARGET, actor=ANA)
     approval.approve(desk, TARGET, actor=BEN)
     assert run(desk, source).outcome is Outcome.CLEAN
+
+
+def test_a_child_is_not_accepted_without_its_parent(desk, source, drifted):
+    source.put("table", "public.new", owner="app")
+    source.put("grant", "table public.new to PUBLIC", select=["by app"], of="table public.new")
+    found = {f.kind: f.id for f, _ in run(desk, source).findings}
+    with pytest.raises(NotAllowed, match="without table"):
+        decide.accept(desk, TARGET, [found["grant"]], reason=REASON, actor=ANA)
+    both = [found["grant"], found["table"]]
+    now = decide.accept(desk, TARGET, both, reason=REASON, actor=ANA)
+    assert now.proposal.accepts == sorted(both)
+    with pytest.raises(NotAllowed, match="is open"):
+        decide.accept(desk, TARGET, [found["setting"]], reason=REASON, actor=ANA)
 
 
 def test_accepting_needs_the_last_scan_to_hold_the_finding(desk, source, drifted):

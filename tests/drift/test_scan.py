@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.desk import ANA, BEN, CHLOE, START, make_desk, quiet
+from support.desk import ANA, BEN, CHLOE, START, make_desk, propose_state, quiet
 
 from chalicelib.drift import approval
 from chalicelib.drift.desk import Target
 from chalicelib.drift.finding import Disposition
-from chalicelib.drift.scan import Outcome, look, scan
+from chalicelib.drift.scan import Outcome, scan
 from chalicelib.drift.snapshot import unreadable
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Busy, StoreUnavailable, Unreachable
@@ -17,8 +17,7 @@ TARGET = Target(slug="orders", env="prod", approvals=1)
 
 
 def sign(desk, source):
-    taken, reading = look(source, quiet)
-    approval.propose(desk, TARGET, taken, read_at=reading.read_at, actor=ANA)
+    propose_state(desk, TARGET, source, actor=ANA)
     approval.approve(desk, TARGET, actor=BEN)
 
 
@@ -36,6 +35,11 @@ def test_without_a_baseline_nobody_can_tell(desk, source):
     assert result.failure.code == "no_baseline"
     assert result.outcome.exit_code == 3
     assert kinds(desk)[-1] == "scan"
+
+
+def test_why_there_is_no_connection_is_said_before_that_there_is_no_baseline(desk, source):
+    source.error = Unreachable("no connection")
+    assert run(desk, source).failure.code == "unreachable"
 
 
 def test_equal_to_the_baseline_is_clean(desk, source):
@@ -171,6 +175,39 @@ def test_a_part_that_could_not_be_read_is_unknown(desk, source):
     result = run(desk, source)
     assert result.outcome is Outcome.UNKNOWN
     assert [f.operation.value for f, _ in result.findings] == ["unreadable"]
+
+
+def test_what_was_hidden_keeps_its_findings_and_decisions(desk, source):
+    """What cannot be read any more is neither gone nor changed."""
+    source.put("setting", "work_mem", value="4", source_file="a")
+    sign(desk, source)
+    source.put("setting", "log_statement", value="none")
+    source.put("setting", "work_mem", value="4", source_file="b")
+    found = {f.name: f.id for f, _ in run(desk, source).findings}
+    hidden = unreadable(
+        "setting", reason="denied", needs="x", partial=True, attributes=["source_file"]
+    )
+    source.objects[hidden.key] = hidden
+    source.drop("setting", "log_statement")
+    source.put("setting", "work_mem", value="4")
+    result = run(desk, source)
+    assert [f.operation.value for f, _ in result.findings] == ["unreadable"]
+    assert result.closed == []
+    assert set(found.values()) < set(desk.states.get(TARGET.stream).findings)
+    source.put("setting", "work_mem", value="8")
+    assert [f.attribute for f, _ in run(desk, source).findings if f.certain] == ["value"]
+
+
+def test_another_database_is_not_compared_with_the_baseline(desk, source):
+    sign(desk, source)
+    source.put("setting", "log_statement", value="none")
+    [(finding, _)] = run(desk, source).findings
+    source.identity = "database other"
+    source.drop("table", "public.orders")
+    result = run(desk, source)
+    assert (result.outcome, result.failure.code) == (Outcome.UNKNOWN, "another_system")
+    assert result.closed == []
+    assert finding.id in desk.states.get(TARGET.stream).findings
 
 
 def test_findings_outweigh_what_is_unknown(desk, source):

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from support.desk import ANA, BEN, make_desk, quiet
+from support.desk import ANA, BEN, make_desk, propose_state, quiet
 
 from chalicelib.drift import approval
 from chalicelib.drift.audit import Audit
 from chalicelib.drift.desk import Target
-from chalicelib.drift.scan import look, scan
+from chalicelib.drift.scan import scan
 from chalicelib.drift.state import States
 from chalicelib.kernel.record import Draft
 
@@ -16,8 +16,7 @@ TARGET = Target(slug="orders", approvals=1)
 @pytest.fixture
 def lived(desk, source):
     """A target with a baseline, drift, and a scan of another target behind it."""
-    taken, reading = look(source, quiet)
-    approval.propose(desk, TARGET, taken, read_at=reading.read_at, actor=ANA)
+    propose_state(desk, TARGET, source, actor=ANA)
     approval.approve(desk, TARGET, actor=BEN)
     source.put("setting", "log_statement", value="none")
     scan(desk, TARGET, source, actor=ANA, progress=quiet)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.drift import approval
 from chalicelib.drift.desk import Desk
 from chalicelib.drift.judge import load as load_rules
+from chalicelib.drift.scan import look
 from chalicelib.drift.snapshot import Object
 from chalicelib.drift.source import Query, Reading
 from chalicelib.drift.state import States
@@ -39,6 +41,7 @@ class MemorySource:
         self.clock = clock
         self.objects = {item.key: item for item in objects}
         self.error = None
+        self.identity = "database memory"
         self.committed = {}
         self.dropped = {}
 
@@ -54,6 +57,7 @@ class MemorySource:
         progress("memory", 1, 1)
         return Reading(
             objects=list(self.objects.values()),
+            identity=self.identity,
             system={"database": "memory"},
             queries=[Query("all", "0" * 64, len(self.objects))],
             read_at=timestamp(self.clock.now()),
@@ -92,6 +96,20 @@ def make_desk(root, clock):
         trusted={str(verifier): verifier.key},
         rules=load_rules(),
         tool="test/0",
+    )
+
+
+def propose_state(desk, target, source, *, actor, **options):
+    """Propose the source's state as it is now."""
+    taken, reading = look(source, quiet)
+    return approval.propose(
+        desk,
+        target,
+        taken,
+        identity=reading.identity,
+        read_at=reading.read_at,
+        actor=actor,
+        **options,
     )
 
 
