@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint check format lock bench matrix clean
+.PHONY: help demo test lint check format lock bench matrix clean
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## the whole story on an embedded PostgreSQL 18; leaves its files in demo-run/
 	$(BIN)/holdfast demo demo-run
@@ -47,5 +50,5 @@ $(READY): requirements-dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-clean:
-	rm -rf $(VENV) .pg-matrix .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+clean:  ## remove what was made
+	rm -rf $(VENV) demo-run .pg-matrix .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -108,7 +108,7 @@ class Settings(msgspec.Struct, frozen=True):
             known = ", ".join(sorted(self.file.targets)) or "none yet"
             raise NotFound(
                 f"no target {name}; configured: {known}",
-                next_step=f"holdfast target add {name.slug} --dsn-env NAME",
+                next_step=f"holdfast target add {name.slug} --dsn-env VARIABLE",
             )
         return Target(
             slug=name.slug,
@@ -134,9 +134,12 @@ def find(start: Path, explicit: str | None) -> Path:
     """The settings file. Raises: ConfigError, where there is none."""
     if explicit:
         path = Path(explicit)
+        path = path / FILE_NAME if path.is_dir() else path
         if path.is_file():
             return path.resolve()
-        raise ConfigError(f"no settings file at {path}", next_step="holdfast init")
+        raise ConfigError(
+            f"no settings file at {path}", next_step="correct --config or HOLDFAST_CONFIG"
+        )
     for folder in (start, *start.parents):
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME

@@ -87,7 +87,7 @@ class Services:
         where = describe(dsn)
         text = "-".join(str(where.get(key) or "") for key in ("dbname", "host", "port"))
         slug = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:63] or "unnamed"
-        return Target(slug=slug)
+        return Target(slug=slug, configured=False)
 
     def fsck(self, outside: bytes | None, progress: Callable[[str, int, int], None]) -> Report:
         """Everything derived again from the bytes: the log, and what its records refer to.

@@ -7,6 +7,7 @@ Exit codes: 0 clean or done, 1 findings or verification failed, 2 usage, 3 could
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -21,6 +22,9 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 def main() -> None:
     """Run one command and exit with its code; an unforeseen failure is "could not tell"."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="holdfast")
     except HoldfastError as error:
@@ -31,6 +35,9 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(COULD_NOT_TELL)
+    except OSError as error:
+        complain(f"cannot read or write: {error.strerror}", "check where the output goes")
         sys.exit(COULD_NOT_TELL)
     except Exception as error:  # noqa: BLE001 - the last line: a crash must not exit as "findings"
         if os.environ.get("HOLDFAST_DEBUG"):

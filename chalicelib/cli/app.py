@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Holds databases to the state people signed for: scan, diff against signed baselines, "
     "and an evidence log that verifies from its bytes.",
     epilog="Exit codes: 0 clean or done; 1 findings, or verification failed; 2 usage; "

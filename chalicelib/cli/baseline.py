@@ -16,6 +16,7 @@ from chalicelib.drift.diff import diff
 from chalicelib.drift.finding import Disposition, When, find
 from chalicelib.drift.judge import judge
 from chalicelib.drift.scan import look, verified
+from chalicelib.drift.snapshot import COVERAGE
 from chalicelib.kernel.errors import NoBaseline
 
 if TYPE_CHECKING:
@@ -58,10 +59,9 @@ def propose(
             comment=comment,
             replace=replace,
         )
+    if _gaps(taken):
+        say(f"not complete; could not be read: {', '.join(_gaps(taken))}", "bold yellow")
     _tell(one, now, as_json=as_json)
-    missing = sorted(name for kind, name in taken.objects if kind == "coverage")
-    if missing:
-        say(f"not in it, because it could not be read: {', '.join(missing)}", "yellow")
 
 
 @group.command("approve")
@@ -97,8 +97,9 @@ def _tell(target: Target, now: State, *, as_json: bool) -> None:
         f"{open_one.objects} objects, root {open_one.root}"
     )
     say(f"approved by {have} of {target.approvals} people")
+    others = " and ".join(sorted({open_one.by.name, *open_one.people()}))
     say(
-        f"next, somebody else than {open_one.by.name}: holdfast baseline show {target.slug}, then: "
+        f"next, somebody else than {others}: holdfast baseline show {target.slug}, then: "
         f"holdfast baseline approve {target.slug} --proposal {open_one.id}",
         "bold",
     )
@@ -143,7 +144,8 @@ def show(target: TargetArgument, as_json: JsonFlag = False) -> None:
                 ("needs", f"{one.approvals} people other than {proposed.by.name}"),
                 ("objects", _kinds(taken)),
                 ("root", proposed.root),
-                ("comment", proposed.comment),
+                *([("comment", proposed.comment)] if proposed.comment else []),
+                *([("not in it", _gaps(taken))] if _gaps(taken) else []),
             ]
         )
         if base is not None:
@@ -187,9 +189,14 @@ def _show_base(target: Target, base: Baseline) -> None:
             ("objects", _kinds(base.snapshot)),
             ("root", base.snapshot.root.hex()),
             ("signed with", base.key),
-            ("comment", said.comment),
+            *([("comment", said.comment)] if said.comment else []),
         ]
     )
+
+
+def _gaps(taken: Snapshot) -> list[str]:
+    """The kinds that could not be read in full."""
+    return sorted(name for kind, name in taken.objects if kind == COVERAGE)
 
 
 def _kinds(taken: Snapshot) -> str:

@@ -22,7 +22,7 @@ from chalicelib.drift.finding import Disposition, When, find
 from chalicelib.drift.judge import judge
 from chalicelib.drift.scan import look, verified
 from chalicelib.drift.snapshot import Snapshot
-from chalicelib.kernel.errors import NoSettings, StoreUnavailable, UsageError
+from chalicelib.kernel.errors import Malformed, NoSettings, StoreUnavailable, UsageError
 
 MAX_SNAPSHOT_BYTES = 4 * 2**30
 Side = Annotated[
@@ -99,7 +99,14 @@ def _side(text: str) -> Snapshot:
     if path.is_file():
         if path.stat().st_size > MAX_SNAPSHOT_BYTES:
             raise UsageError(f"{path} is larger than {MAX_SNAPSHOT_BYTES} bytes")
-        return snapshot.parse(path.read_bytes())
+        try:
+            return snapshot.parse(path.read_bytes())
+        except Malformed as error:
+            raise UsageError(f"{path} is no snapshot: {error.message}") from error
+    if "/" in text or _settings_or_none() is None:
+        raise UsageError(
+            f"no such file: {text}", next_step="give a DSN, a snapshot file, or a target's name"
+        )
     held = services()
     target = held.settings.target(text)
     base = verified(held.desk, target, held.desk.states.get(target.stream))

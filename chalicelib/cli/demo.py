@@ -37,7 +37,7 @@ SETTLE_SECONDS = 20  # a reloaded parameter reaches new connections well before
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where; its files stay.")] = Path("demo-run"),
 ) -> None:
-    """Tell the story: a baseline, a clean scan, 2 a.m., and the scan that names every change."""
+    """Tell the whole story on an embedded PostgreSQL 18."""
     _prepare(folder)
     with EmbeddedServer(
         _server_folder(folder), settings={"track_commit_timestamp": "on"}
@@ -121,14 +121,17 @@ class _Story:
         self._chapter("The evidence")
         self._run("evidence", "ls", "--last", "6", expect=0)
         self._run("evidence", "fsck", expect=0)
+        program = Path(sys.executable).with_name("holdfast")
         self._words(
-            f"\nEverything is in {self.folder}/: the settings, the log in .holdfast/, the "
-            f"database. Try: cd {self.folder} && holdfast evidence ls"
+            f"\nEverything is in {self.folder}/: the settings, the log in .holdfast/, the database "
+            f"in {self.server.folder}.\nTry: cd {self.folder} && {program} evidence ls"
         )
 
     def _chapter(self, title: str) -> None:
         self.console.print()
-        self.console.print(Text(f"── {title} ".ljust(CHAPTER_COLUMNS, "─"), "bold"))
+        self.console.print(
+            Text(f"── {title} ".ljust(min(CHAPTER_COLUMNS, self.console.width), "─"), "bold")
+        )
 
     def _words(self, text: str) -> None:
         self.console.print(Text(text))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 group = typer.Typer(no_args_is_help=True, help="Findings, and what people decide about them.")
 app.add_typer(group, name="drift")
 
+MIN_PREFIX = 4  # of a finding's id, "F-" counted
 FRAMEWORKS = {
     "nist_800_53": "NIST 800-53 r5",
     "soc2": "SOC 2",
@@ -48,6 +49,7 @@ def ls(
     for one in _targets(held, targets or []):
         notes = held.desk.states.get(one.stream).findings.values()
         rows += [(_finding(held, note), note.at(_now(held)), note) for note in notes]
+    rows.sort(key=lambda row: -row[0].severity.rank)
     if as_json:
         emit([_encode(*row) for row in rows])
         return
@@ -62,7 +64,7 @@ def show(
 ) -> None:
     """Show one finding: all of before and after, when, the rule, the controls it bears on."""
     held = services()
-    target, note = _locate(held, finding)
+    target, _, note = _locate(held, finding)
     found = _finding(held, note)
     disposition = note.at(_now(held))
     if as_json:
@@ -124,14 +126,19 @@ def suppress(
         typer.Option(formats=["%Y-%m-%d"], help="The last day (UTC) on which it does not count."),
     ],
     reason: Reason,
+    as_json: JsonFlag = False,
 ) -> None:
     """Let findings not count until a date. The reason and the date are recorded."""
     held = services()
+    done = []
     for target, ids in _by_target(held, findings).items():
         end = decide.suppress(
             held.desk, target, ids, until=until.date(), reason=reason, actor=actor()
         )
-        say(f"{target.stream}: {', '.join(ids)} suppressed until {end}")
+        done.append({"target": target.stream, "findings": ids, "until": end})
+        say(f"{target.stream}: {', '.join(ids)} suppressed through {until.date()} (UTC)")
+    if as_json:
+        emit(done)
 
 
 @group.command("accept")
@@ -140,8 +147,11 @@ def accept(
 ) -> None:
     """Propose a baseline that takes over these findings, and no others; people then approve it."""
     held = services()
+    done = []
     for target, ids in _by_target(held, findings).items():
         now = decide.accept(held.desk, target, ids, reason=reason, actor=actor(), replace=replace)
+        proposal = now.proposal.id if now.proposal else None
+        done.append({"target": target.stream, "findings": ids, "proposal": proposal})
         if now.proposal is None:
             say(f"{target.stream}: accepted into the baseline, which is signed and in force")
             continue
@@ -151,6 +161,8 @@ def accept(
             f"--proposal {now.proposal.id}",
             "bold",
         )
+    if as_json:
+        emit(done)
 
 
 def _now(held: Services) -> str:
@@ -161,11 +173,18 @@ def _targets(held: Services, names: list[str]) -> list[Target]:
     return [held.settings.target(name) for name in names or sorted(held.settings.file.targets)]
 
 
-def _locate(held: Services, finding: str) -> tuple[Target, Note]:
-    for target in _targets(held, []):
-        note = held.desk.states.get(target.stream).findings.get(finding)
-        if note is not None:
-            return target, note
+def _locate(held: Services, finding: str) -> tuple[Target, str, Note]:
+    """The one finding whose id is this, or begins so."""
+    found = [
+        (target, key, note)
+        for target in _targets(held, [])
+        for key, note in held.desk.states.get(target.stream).findings.items()
+        if key.startswith(finding) and len(finding) >= MIN_PREFIX
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NotFound(f"{plain(finding)} is the beginning of {len(found)} findings")
     raise NotFound(f"no finding {plain(finding)} now", next_step="holdfast drift ls")
 
 
@@ -174,7 +193,8 @@ def _by_target(held: Services, findings: list[str]) -> dict[Target, list[str]]:
         raise UsageError("name at least one finding", next_step="holdfast drift ls")
     grouped: dict[Target, list[str]] = {}
     for finding in dict.fromkeys(findings):
-        grouped.setdefault(_locate(held, finding)[0], []).append(finding)
+        target, key, _ = _locate(held, finding)
+        grouped.setdefault(target, []).append(key)
     return grouped
 
 

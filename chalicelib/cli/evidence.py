@@ -15,8 +15,9 @@ from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, app, finish, services
 from chalicelib.cli.progress import reading
 from chalicelib.cli.text import clip, emit, out, plain, say
-from chalicelib.kernel import names
-from chalicelib.kernel.errors import NotFound, UsageError
+from chalicelib.evidence import note
+from chalicelib.kernel import merkle, names
+from chalicelib.kernel.errors import Malformed, NotFound, UsageError
 
 if TYPE_CHECKING:
     from chalicelib.evidence.report import Problem, Report
@@ -38,7 +39,7 @@ def ls(
     ] = 50,
     as_json: JsonFlag = False,
 ) -> None:
-    """List records, oldest first; each is verified against the signed checkpoint as it is read."""
+    """List records, oldest first, each verified against the signed checkpoint."""
     held = services()
     stream = str(names.target(target)) if target else ""
     size = held.log.size()
@@ -49,22 +50,29 @@ def ls(
     if as_json:
         emit([_encode(entry) for entry in chosen])
         return
-    table.grid(
-        ["record", "at", "stream", "seq", "kind", "by", "says"],
-        [
-            [
-                str(entry.index),
-                entry.record.at[:19] + "Z",
-                entry.record.stream,
-                str(entry.record.seq),
-                entry.record.kind,
-                f"{entry.record.actor.name} ({entry.record.actor.via})",
-                _says(entry),
-            ]
-            for entry in chosen
-        ],
-    )
+    table.grid(*_listed(list(chosen)))
     say(f"{len(chosen)} of {size} records")
+
+
+def _listed(entries: list[Entry]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: four columns on a terminal, all fields on one line in a pipe."""
+    fields = [
+        (
+            str(entry.index),
+            entry.record.at[:19] + "Z",
+            f"{entry.record.stream} {entry.record.seq}",
+            entry.record.kind,
+            f"{entry.record.actor.name} ({entry.record.actor.via})",
+            _says(entry),
+        )
+        for entry in entries
+    ]
+    if not out().is_terminal:
+        return ["record", "at", "stream, seq", "kind", "by", "says"], [list(row) for row in fields]
+    return ["record", "at, by", "stream, seq, kind", "says"], [
+        [index, f"{at}\n{by}", f"{stream}\n{kind}", says]
+        for index, at, stream, kind, by, says in fields
+    ]
 
 
 @group.command("show")
@@ -102,6 +110,10 @@ def fsck(
         if not extends.is_file() or extends.stat().st_size > MAX_CHECKPOINT_BYTES:
             raise UsageError(f"{extends} is no checkpoint file")
         outside = extends.read_bytes()
+        try:
+            note.parse_checkpoint(note.parse(outside).text)
+        except Malformed as error:
+            raise UsageError(f"{extends} is no checkpoint: {error.message}") from error
     with reading("evidence") as progress:
         report = held.fsck(outside, progress)
     if as_json:
@@ -112,9 +124,11 @@ def fsck(
 
 
 @group.command("repair")
-def repair() -> None:
+def repair(as_json: JsonFlag = False) -> None:
     """Make again what is derived from the log: tiles, latest checkpoint, cached states."""
     size = services().repair()
+    if as_json:
+        emit({"records": size})
     say(f"made again from {size} records; next: holdfast evidence fsck", "bold")
 
 
@@ -140,7 +154,9 @@ def _show_report(report: Report) -> None:
             f"size {report.size}, root {report.root or 'none'}",
         )
     )
-    if report.problems and not report.tampered:
+    if report.tampered:
+        say("next: keep the store as it is, and compare it with a copy from elsewhere", "bold")
+    elif report.problems:
         say("the log itself is what was signed for; next: holdfast evidence repair", "bold")
 
 
@@ -161,6 +177,7 @@ def _encode(entry: Entry) -> dict[str, Any]:
     value: dict[str, Any] = {"record": entry.index, **msgspec.to_builtins(entry.record)}
     value.pop("body_ref", None)
     value["body"] = entry.body
+    value["leaf_hash"] = merkle.leaf_hash(entry.leaf).hex()
     return value
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from chalicelib import settings, wiring
-from chalicelib.cli.app import actor, app
-from chalicelib.cli.text import say
+from chalicelib.cli.app import JsonFlag, actor, app
+from chalicelib.cli.text import emit, say
 from chalicelib.kernel.errors import UsageError
 
 
@@ -19,16 +19,21 @@ def init(
     origin: Annotated[
         str, typer.Option(help="The log's name, e.g. example.com/holdfast; else one is drawn.")
     ] = "",
+    as_json: JsonFlag = False,
 ) -> None:
-    """Write holdfast.toml, a signing key (0600) and an empty evidence log. Overwrites nothing."""
+    """Write settings, a signing key and an empty log. Overwrites nothing."""
     path = folder / settings.FILE_NAME
     if path.exists():
         raise UsageError(
-            f"{path} is there already; nothing was changed", next_step="holdfast target add NAME"
+            f"{path} is there already; nothing was changed",
+            next_step="holdfast target add NAME --dsn-env VARIABLE",
         )
     vkey = wiring.create(folder, origin, actor())
     say(f"{path}  settings; no secret in it")
     say(f"{folder / '.holdfast'}  evidence log, and the signing key (0600): keep both")
     say("the log's public key, to be pinned by whoever verifies:")
-    typer.echo(vkey)
+    if as_json:
+        emit({"settings": str(path), "key": vkey})
+    else:
+        typer.echo(vkey)
     say("next: holdfast target add orders-prod --dsn-env ORDERS_DSN --env prod", "bold")

@@ -29,7 +29,7 @@ def scan_command(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TARGET… | DSN]",
+            metavar="TARGET…|DSN",
             help="Targets by name, or one DSN; without any, every configured target.",
         ),
     ] = None,
@@ -77,7 +77,7 @@ def _chosen(held: Services, names: list[str]) -> list[tuple[Target, str]]:
     if not chosen:
         raise UsageError(
             "no targets are configured",
-            next_step="holdfast target add NAME --dsn-env NAME, or: holdfast scan DSN",
+            next_step="holdfast target add NAME --dsn-env VARIABLE, or: holdfast scan DSN",
         )
     return [(target, "") for target in dict.fromkeys(chosen)]
 
@@ -134,16 +134,17 @@ def _show(one: Result) -> None:
         )
         for severity in SEVERITIES
     }
-    words = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count)
+    words = ", ".join(f"{number} {severity}" for severity, number in counts.items() if number)
+    nothing = "nothing was compared" if one.outcome is Outcome.UNKNOWN else "no open findings"
     settled = sum(disposition is not Disposition.OPEN for _, disposition in one.findings)
     line = Text.assemble(
         (plain(one.target), "bold"),
         "  ",
         (one.outcome.value.upper(), table.OUTCOME_STYLES[one.outcome.value]),
-        f"  {words or 'no open findings'}",
+        f"  {words or nothing}",
     )
     if settled:
-        line.append(f", {settled} suppressed or accepted")
+        line.append(f", {settled} settled")
     if one.closed:
         line.append(f", {len(one.closed)} closed")
     if one.root:
@@ -153,7 +154,7 @@ def _show(one: Result) -> None:
     if one.findings:
         table.findings(one.findings)
     if one.failure is not None:
-        complain(f"{one.target}: {one.failure.message}", one.failure.next_step)
+        complain(one.failure.message, one.failure.next_step)
     elif one.outcome is Outcome.DRIFT:
         worst = max(
             (found for found, at in one.findings if at is Disposition.OPEN),

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.cli.text import clip, out, plain, shown, whole
+from chalicelib.cli.text import clip, count, out, plain, shown, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +50,9 @@ def grid(headings: Sequence[str], rows: Sequence[Sequence[str | Text]], *, empty
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+        table.add_row(
+            *(cell if isinstance(cell, Text) else Text(plain(cell, lines=True)) for cell in row)
+        )
     console.print(table)
 
 
@@ -71,7 +73,7 @@ def findings(rows: Sequence[tuple[Finding, Disposition]]) -> None:
     )
     if out().is_terminal:
         grid(
-            ["severity", "what", "before → after", "committed, finding"],
+            ["severity", "what", "before → after", "when, finding"],
             [
                 [
                     Text("\n").join([_severity(one), _direction(one)]),
@@ -84,7 +86,7 @@ def findings(rows: Sequence[tuple[Finding, Disposition]]) -> None:
         )
         return
     grid(
-        ["severity", "direction", "what", "before → after", "committed", "finding"],
+        ["severity", "direction", "what", "before → after", "when", "finding"],
         [
             [
                 _severity(one),
@@ -115,7 +117,8 @@ def what(one: Finding) -> Text:
     """The rule's title, and the object that it is about."""
     text = Text(plain(one.title))
     text.append("\n" if out().is_terminal else ": ")
-    text.append(clip(plain(f"{one.kind} {one.name}"), 120), "bold")
+    called = one.name if one.operation.value == "unreadable" else f"{one.kind} {one.name}"
+    text.append(clip(plain(called), 120), "bold")
     return text
 
 
@@ -138,7 +141,10 @@ def _gist(attributes: Mapping[str, Any] | None) -> str:
     if rights := [key for key, given in found.items() if _is_right(given)]:
         return f" {', '.join(sorted(rights))}"
     gist = next((found[key] for key in GISTS if key in found), None)
-    return "" if gist is None else f" {shown(gist)}"
+    if gist is None:
+        flags = [key for key, given in found.items() if given is True and key != "built_in"]
+        return f" {', '.join(sorted(flags))}" if flags else ""
+    return f" {shown(' '.join(whole(gist).split()))}"
 
 
 def _is_right(value: Any) -> bool:
@@ -152,7 +158,7 @@ def _with(one: Finding) -> str:
     kinds: dict[str, int] = {}
     for kind, _ in one.parts:
         kinds[kind] = kinds.get(kind, 0) + 1
-    return " with " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return " with " + ", ".join(count(number, kind) for kind, number in sorted(kinds.items()))
 
 
 def _altered(one: Finding) -> Text:
@@ -185,7 +191,10 @@ def committed(one: Finding) -> list[Text]:
     when = one.when
     if when.committed:
         return [_moment(when.committed)]
-    return [_moment(moment) for moment in (when.not_before, when.not_after) if moment]
+    if not out().is_terminal:
+        return [_moment(moment) for moment in (when.not_before, when.not_after) if moment]
+    after = [Text.assemble("after ", _moment(when.not_before))] if when.not_before else []
+    return [*after, Text.assemble("by ", _moment(when.not_after))] if when.not_after else after
 
 
 def _moment(text: str) -> Text:

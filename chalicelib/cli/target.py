@@ -9,7 +9,7 @@ import typer
 from chalicelib import settings, wiring
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, load_settings, services
-from chalicelib.cli.text import emit, say
+from chalicelib.cli.text import count, emit, say
 from chalicelib.kernel import names
 from chalicelib.kernel.errors import UsageError
 
@@ -31,7 +31,9 @@ def add(
             help="The environment variable that holds the DSN; the DSN itself is never stored."
         ),
     ],
-    env: Annotated[str, typer.Option(help="prod, staging, …: rules and policies go by it.")] = "",
+    env: Annotated[
+        str, typer.Option(help="prod, staging, …; prod wants two approvals, and at least one.")
+    ] = "",
     approvals: Annotated[
         int | None,
         typer.Option(help="How many people must approve a baseline; prod: 2, else 1."),
@@ -40,6 +42,7 @@ def add(
         list[str] | None,
         typer.Option(help="Who may approve; repeatable. Else anybody but the proposer."),
     ] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Add a PostgreSQL database to holdfast.toml."""
     called = names.target(name)
@@ -52,8 +55,10 @@ def add(
     current = load_settings()
     wiring.connect(current).configured(called, section, actor())
     settings.add_target(current, called.slug, section)
-    say(f"{called}: DSN from ${dsn_env}, {wanted} approvals for a baseline")
-    say(f"next: holdfast scan {called.slug}", "bold")
+    if as_json:
+        emit({"target": str(called), "dsn_env": dsn_env, "env": env, "approvals": wanted})
+    say(f"{called}: DSN from ${dsn_env}, {count(wanted, 'approval')} for a baseline")
+    say(f"next: holdfast baseline propose {called.slug}", "bold")
 
 
 @group.command("ls")
@@ -65,23 +70,24 @@ def ls(*, as_json: JsonFlag = False) -> None:
         emit(rows)
         return
     table.grid(
-        ["target", "env", "baseline", "last scan", "outcome", "findings"],
+        ["target", "baseline", "last scan", "findings"],
         [
             [
-                str(row["target"]),
-                str(row["env"]),
-                str(
-                    row["baseline"]
-                    or (f"{row['proposal']} (proposed)" if row["proposal"] else "none")
-                ),
-                str(row["last_scan"] or "never"),
-                str(row["outcome"] or ""),
+                f"{row['target']} ({row['env']})" if row["env"] else str(row["target"]),
+                _signed(row),
+                f"{str(row['last_scan'])[:19]}Z {row['outcome']}" if row["last_scan"] else "never",
                 str(row["findings"]),
             ]
             for row in rows
         ],
-        empty="no targets yet; next: holdfast target add NAME --dsn-env NAME",
+        empty="no targets yet; next: holdfast target add NAME --dsn-env VARIABLE",
     )
+
+
+def _signed(row: dict[str, str | int | None]) -> str:
+    held = [str(row["baseline"])] if row["baseline"] else []
+    held += [f"{row['proposal']} proposed"] if row["proposal"] else []
+    return ", ".join(held) or "none"
 
 
 def _row(held: Services, slug: str) -> dict[str, str | int | None]:

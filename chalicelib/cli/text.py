@@ -102,6 +102,11 @@ def whole(value: Any) -> str:
             return str(value)
 
 
+def count(number: int, word: str) -> str:
+    """``1 approval``, ``2 approvals``."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def clip(text: str, limit: int) -> str:
     """At most ``limit`` characters, the cut shown."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

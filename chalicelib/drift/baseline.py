@@ -206,5 +206,5 @@ def count(proposed: Vote, approved: Sequence[Vote], required: int) -> None:
         raise TooFewApprovals(
             f"{required} approvals are required, found {len(people)} by people other than the "
             f"proposer {proposer}" + (f": {', '.join(sorted(people))}" if people else ""),
-            next_step="holdfast baseline approve, as somebody else",
+            next_step="holdfast baseline propose, and have enough people approve it",
         )

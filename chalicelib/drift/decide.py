@@ -168,6 +168,7 @@ def _reason(text: str) -> str:
     if not MIN_REASON_CHARACTERS <= len(reason) <= MAX_REASON_CHARACTERS:
         raise UsageError(
             f"a reason has {MIN_REASON_CHARACTERS} to {MAX_REASON_CHARACTERS} characters, "
-            f"found {len(reason)}"
+            f"found {len(reason)}",
+            next_step="--reason 'INC-481, mended on Friday'",
         )
     return reason

@@ -29,7 +29,8 @@ class Locks(Protocol):
 class Target:
     """Something that is watched, and how many people must sign for its state.
 
-    ``approvers``: who may; empty means anybody but the proposer.
+    ``approvers``: who may; empty means anybody but the proposer. ``configured``: whether it is in
+    the settings, and can have a baseline.
     """
 
     slug: str
@@ -37,6 +38,7 @@ class Target:
     env: str = ""
     approvals: int = 1
     approvers: tuple[str, ...] = ()
+    configured: bool = True
 
     @property
     def stream(self) -> str:

@@ -100,7 +100,9 @@ def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
     if signed is None:
         raise NoBaseline(
             f"{target.stream} has no baseline yet",
-            next_step=f"holdfast baseline propose {target.slug}",
+            next_step=f"holdfast baseline propose {target.slug}"
+            if target.configured
+            else "holdfast target add NAME --dsn-env VARIABLE, then propose a baseline of it",
         )
 
     def entry_at(index: int) -> Entry:

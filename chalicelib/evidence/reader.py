@@ -237,7 +237,7 @@ class Reader:
         if signed is None:
             raise Missing(
                 f"there is no {layout.checkpoint(size)}, which the log must have",
-                next_step="verify the whole log, and restore the write-once store from a copy",
+                next_step="holdfast evidence fsck, and restore the write-once store from a copy",
             )
         return signed
 
@@ -253,7 +253,7 @@ class Reader:
             raise DigestMismatch(
                 f"{layout.batch(start)} does not lead to the signed root of {edge.size} leaves: "
                 f"expected {signed.root.hex()}, observed {edge.root().hex()}",
-                next_step="verify the whole log; it names the first bad place",
+                next_step="holdfast evidence fsck names the first bad place",
             )
         return leaves
 
@@ -275,7 +275,7 @@ class Reader:
                     best = start
             if best is not None:
                 return best
-        raise Missing(f"no batch holds record {index}", next_step="verify the whole log")
+        raise Missing(f"no batch holds record {index}", next_step="holdfast evidence fsck")
 
     def _edge(self, at: int, size: int) -> Frontier:
         """The right edge over the first ``at`` leaves, which a signed checkpoint covers."""

@@ -51,7 +51,10 @@ class DirectoryWriteOnce:
         """The bytes. Raises: Missing; StoreUnavailable."""
         data = self._directory.read(key)
         if data is None:
-            raise Missing(f"{key} is not in the write-once store at {self._directory.root}")
+            raise Missing(
+                f"{key} is not in the write-once store at {self._directory.root}",
+                next_step="restore it from a copy; holdfast evidence fsck names what is missing",
+            )
         return data
 
     def list(self, prefix: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ def test_findings_are_a_table(signed, database, terminal):
     answer = signed("scan", "orders", expect=1)
     assert "\x1b[1;37;41mcritical" in answer.out
     screen = seen(answer.out)
-    assert re.search(r"severity +what +before → after +committed, finding", screen)
+    assert re.search(r"severity +what +before → after +when, finding", screen)
     assert "added select" in screen
     assert re.search(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ", screen)
     [policy] = [f for f in signed("drift", "ls", "--json").json if f["kind"] == "policy"]
