@@ -19,7 +19,7 @@ from chalicelib.drift.desk import Desk, Target
 from chalicelib.drift.judge import Rules
 from chalicelib.drift.judge import load as load_rules
 from chalicelib.drift.state import States
-from chalicelib.evidence import note
+from chalicelib.evidence import note, restore
 from chalicelib.evidence.fsck import fsck
 from chalicelib.evidence.log import Log
 from chalicelib.evidence.report import Kind, Problem, Report, Severity
@@ -53,6 +53,7 @@ __all__ = ["Rules", "Services", "carries_password", "connect", "create", "rules"
 TOOL = f"holdfast/{__version__}"
 LOG_STREAM = "log"
 OPENED = "log.opened"
+RESTORED = "log.restored"
 SIGNING_KEY_FILE = "key/signing.pem"
 SECRET_FILE = "key/secret"  # noqa: S105 - where it is, not what it is
 CONFIGURED = "target.configured"
@@ -132,11 +133,21 @@ class Services:
         )
         return msgspec.structs.replace(report, problems=report.problems + caches)
 
-    def repair(self) -> int:
+    @property
+    def state_lost(self) -> bool:
+        """Whether there are records and no state: ``repair`` restores it."""
+        return restore.lost(self.desk.objects, self.documents)
+
+    def repair(self, actor: Actor) -> int:
         """What is derived, made again from what is locked: tiles, latest checkpoint, states.
 
-        Returns the log's size. Raises: VerificationFailed, where the log itself does not hold.
+        Also the log's own state, if it was lost; that is recorded. Returns the log's size. Raises:
+        VerificationFailed, where the log itself does not hold.
         """
+        if self.state_lost:
+            size = restore.restore(self.desk.objects, self.documents, self.verifier)
+            at = timestamp(self.desk.clock.now())
+            self.log.append([Draft(RESTORED, LOG_STREAM, at, actor, {"size": size})])
         self.log.recover()
         for prefix in ("tile/", "state/"):
             for key in list(self.derived.list(prefix)):

@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from chalicelib.cli import table
-from chalicelib.cli.app import JsonFlag, app, finish, services
+from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
 from chalicelib.cli.text import clip, emit, out, plain, say
 from chalicelib.evidence import note
@@ -120,13 +120,14 @@ def fsck(
         emit({"ok": report.ok, **msgspec.to_builtins(report)})
     else:
         _show_report(report)
+        _say_next(report, state_lost=held.state_lost)
     finish(0 if report.ok else 1)
 
 
 @group.command("repair")
 def repair(as_json: JsonFlag = False) -> None:
     """Make again what is derived from the log: tiles, latest checkpoint, cached states."""
-    size = services().repair()
+    size = services().repair(actor())
     if as_json:
         emit({"records": size})
     say(f"made again from {size} records; next: holdfast evidence fsck", "bold")
@@ -154,7 +155,12 @@ def _show_report(report: Report) -> None:
             f"size {report.size}, root {report.root or 'none'}",
         )
     )
-    if report.tampered:
+
+
+def _say_next(report: Report, *, state_lost: bool) -> None:
+    if state_lost:
+        say("the log's state is lost; next: holdfast evidence repair restores it", "bold")
+    elif report.tampered:
         say("next: keep the store as it is, and compare it with a copy from elsewhere", "bold")
     elif report.problems:
         say("the log itself is what was signed for; next: holdfast evidence repair", "bold")

@@ -15,12 +15,12 @@ import msgspec
 
 from chalicelib.drift.match import facts
 from chalicelib.drift.order import Direction
-from chalicelib.drift.rulebook import Rules, Severity, load
+from chalicelib.drift.rulebook import Rules, Severity, describe, load
 
 if TYPE_CHECKING:
     from chalicelib.drift.diff import Change
 
-__all__ = ["Direction", "Judgement", "Rules", "Severity", "judge", "load"]
+__all__ = ["Direction", "Judgement", "Rules", "Severity", "describe", "judge", "load"]
 
 
 class Judgement(msgspec.Struct, frozen=True):

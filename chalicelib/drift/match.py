@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PARAMETERS = frozenset({"setting", "role_setting"})
 """Kinds that hold a configuration parameter: they come and go as their attribute ``value``."""
 
+PENDING = "pending_value"
+"""The attribute that holds what a parameter will be after the server's next restart."""
+
 MAX_GLOB_CHARACTERS = 1_000
 MAX_EXACT_INTEGER = 2**63  # past every integer of PostgreSQL; str() of far larger ones fails
 
@@ -49,7 +52,9 @@ def facts(change: Change) -> Facts:
     """What rules see of a change.
 
     A parameter that appears or disappears is seen as its ``value``, from or to None: a parameter
-    is no more than its value. ``attributes`` are those after the change, or before a removal.
+    is no more than its value. What it will be after a restart, its ``pending_value``, is seen as a
+    ``value`` too, from the one that it has now. ``attributes`` are those after the change, or
+    before a removal.
     """
     old, new = change.old or {}, change.new or {}
     attributes = old if change.operation is Operation.REMOVED else new
@@ -63,6 +68,19 @@ def facts(change: Change) -> Facts:
             change.before,
             change.after,
             ("", ""),
+            attributes,
+        )
+    if change.attribute == PENDING and change.after is not None:
+        unit = _text(new.get("unit"))
+        return Facts(
+            change.kind,
+            change.name,
+            parameter(change.kind, change.name),
+            "value",
+            change.operation,
+            new.get("value"),
+            change.after,
+            (unit, unit),
             attributes,
         )
     whole = change.attribute == ""
@@ -131,6 +149,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     implies the kinds in ``PARAMETERS`` and the attribute ``value``.
     ``where``: conditions on the object's attributes, by glob on the attribute's name; a list's
     elements each count. A condition that begins with ``!`` also holds where there is no attribute.
+    ``touches``: globs over what came or went: elements of a list, or the whole value on either side.
     """
 
     id: str
@@ -140,12 +159,13 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     attribute: Globs | None = None
     operation: Operation | None = None
     where: dict[str, Condition] = msgspec.field(default_factory=dict)
+    touches: Globs | None = None
 
 
 class CompiledMatch:
     """A match whose globs are ready. Raises: ValueError, on empty and overlong globs."""
 
-    __slots__ = ("_attribute", "_kind", "_name", "_operation", "_parameter", "_where")
+    __slots__ = ("_attribute", "_kind", "_name", "_operation", "_parameter", "_touches", "_where")
 
     def __init__(self, match: Match) -> None:
         attribute = match.attribute
@@ -156,6 +176,9 @@ class CompiledMatch:
         self._parameter = _optional(match.parameter)
         self._attribute = _optional(attribute)
         self._operation = match.operation
+        self._touches = (
+            None if match.touches is None else Matcher(match.touches, negatable=True)
+        )
         self._where = [
             (key, Matcher(key), Matcher(_patterns(condition), negatable=True))
             for key, condition in match.where.items()
@@ -176,13 +199,17 @@ class CompiledMatch:
     @property
     def is_settled(self) -> bool:
         """Whether ``admits`` is the whole answer."""
-        return self._name is None and not self._where
+        return self._name is None and self._touches is None and not self._where
 
     def holds(self, seen: Facts) -> bool:
-        """The rest of the answer: name and conditions."""
-        return (self._name is None or self._name(seen.name)) and all(
-            condition.any(_values(seen.attributes, key, keys))
-            for key, keys, condition in self._where
+        """The rest of the answer: name, conditions, and what came or went."""
+        return (
+            (self._name is None or self._name(seen.name))
+            and all(
+                condition.any(_values(seen.attributes, key, keys))
+                for key, keys, condition in self._where
+            )
+            and (self._touches is None or self._touches.any(_came_or_went(seen)))
         )
 
 
@@ -200,11 +227,17 @@ def _values(attributes: Mapping[str, Value], key: str, keys: Matcher) -> list[st
         named = [value for name, value in attributes.items() if keys(name)]
     else:
         named = [attributes.get(key)]
-    texts: list[str] = []
-    for value in named:
-        elements = value if isinstance(value, list | tuple) else [value]
-        texts.extend(_text(element) for element in elements if element is not None)
-    return texts
+    return [text for value in named for text in _elements(value)]
+
+
+def _came_or_went(seen: Facts) -> list[str]:
+    """The texts that stand on one side of the change only."""
+    return list(set(_elements(seen.before)) ^ set(_elements(seen.after)))
+
+
+def _elements(value: Value) -> list[str]:
+    elements = value if isinstance(value, list | tuple) else [value]
+    return [_text(element) for element in elements if element is not None]
 
 
 def _text(value: Value) -> str:

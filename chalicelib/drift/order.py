@@ -67,7 +67,8 @@ class Ordering(Match, frozen=True, kw_only=True, forbid_unknown_fields=True):
     value that is not seen here. ``unit``: of bare numbers, where the object has no unit itself.
     ``weakest``, ``strongest``: values outside the numbers' order, as -1 for "off". ``split``: how a
     text is split into members. ``everyone``: members that include all others. ``protective``:
-    globs of members that count the other way around. ``aliases``: members that stand for others.
+    globs of members that count the other way around. ``suspect``: globs of other members that widen
+    whether they come or go. ``aliases``: members that stand for others.
     ``order_matters``: a mere change of order widens.
     """
 
@@ -85,6 +86,7 @@ class Ordering(Match, frozen=True, kw_only=True, forbid_unknown_fields=True):
     split: members.Split = members.Split.COMMA
     everyone: tuple[str, ...] = ()
     protective: tuple[str, ...] = ()
+    suspect: tuple[str, ...] = ()
     aliases: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     order_matters: bool = False
 
@@ -100,6 +102,7 @@ _REFINEMENTS = {
         "split",
         "everyone",
         "protective",
+        "suspect",
         "aliases",
         "order_matters",
     },
@@ -152,6 +155,7 @@ class CompiledOrdering:
             everyone=frozenset(ordering.everyone),
         )
         self._protective = Matcher(ordering.protective) if ordering.protective else None
+        self._suspect = Matcher(ordering.suspect) if ordering.suspect else None
 
     def admits(self, seen: Facts) -> bool:
         """Whether kind, parameter, attribute and operation fit; see ``CompiledMatch``."""
@@ -192,7 +196,7 @@ class CompiledOrdering:
                 return Direction.NEUTRAL
             return grows if new.is_everyone else grows.opposite
         effects = {self._effect(one, grows) for one in new.all - old.all}
-        effects |= {self._effect(one, grows).opposite for one in old.all - new.all}
+        effects |= {self._effect(one, grows.opposite) for one in old.all - new.all}
         if Direction.WIDENS in effects:
             return Direction.WIDENS
         if effects:
@@ -200,8 +204,11 @@ class CompiledOrdering:
         reordered = self.ordering.order_matters and old.in_order != new.in_order
         return Direction.WIDENS if reordered else Direction.NEUTRAL
 
-    def _effect(self, member: str, grows: Direction) -> Direction:
-        return grows.opposite if self._protective and self._protective(member) else grows
+    def _effect(self, member: str, way: Direction) -> Direction:
+        """What a member does that comes or goes, where an ordinary one goes this way."""
+        if self._protective and self._protective(member):
+            return way.opposite
+        return Direction.WIDENS if self._suspect and self._suspect(member) else way
 
     def _compare_ranks(self, seen: Facts) -> Direction:
         old = self._rank(self._known(seen, seen.before), seen.units[0])

@@ -6,16 +6,17 @@ come before them, and the first that matches decides. Reading users' files is no
 
 from __future__ import annotations
 
+import difflib
 import enum
 import functools
 import re
 import tomllib
 from importlib import resources
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, get_args
 
 import msgspec
 
-from chalicelib.drift.match import CompiledMatch, Facts, Match
+from chalicelib.drift.match import CompiledMatch, Condition, Facts, Match, plain
 from chalicelib.drift.order import CompiledOrdering, Direction, Ordering
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import ConfigError
@@ -29,6 +30,10 @@ MAX_RULES = 10_000  # rules and directions each, of all texts together, the ship
 MAX_TEXT_BYTES = 2**20
 MAX_TITLE_CHARACTERS = 200
 MAX_REMEMBERED = 4_096  # (kind, parameter, attribute, operation) whose candidates are kept
+
+_NEXT_STEP: Final = "docs/rules.md lists the keys and their values"
+_SHOWN_CHARACTERS: Final = 80
+_AT = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)  # how msgspec says where
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -135,6 +140,7 @@ class Candidate(Protocol):
 
 
 C = TypeVar("C", bound=Candidate)
+M = TypeVar("M", bound=Match)
 T = TypeVar("T")
 
 
@@ -212,6 +218,38 @@ def _merged(sets: Iterable[ControlSet]) -> dict[str, list[str]]:
     return {framework: list(ids) for framework, ids in merged.items()}
 
 
+def describe(rules: Rules) -> list[dict[str, str]]:
+    """The rules in the order in which they are tried, each as texts for a table.
+
+    Keys: ``id``, ``severity``, ``title``, ``direction``, and what it matches on. Globs are joined by
+    ``", "``; what is left out is the empty text.
+    """
+    return [
+        {
+            "id": rule.id,
+            "severity": rule.severity.value,
+            "title": rule.title,
+            "kind": _globs(rule.kind),
+            "name": _globs(rule.name),
+            "parameter": _globs(rule.parameter),
+            "attribute": _globs(rule.attribute),
+            "operation": rule.operation.value if rule.operation else "",
+            "direction": rule.direction.value if rule.direction else "",
+            "where": ", ".join(
+                f"{key} = {_globs(condition)}" for key, condition in rule.where.items()
+            ),
+            "touches": _globs(rule.touches),
+        }
+        for rule in rules.rules
+    ]
+
+
+def _globs(globs: Condition | None) -> str:
+    if globs is None:
+        return ""
+    return ", ".join(globs) if isinstance(globs, tuple) else plain(globs) or ""
+
+
 def load(*user_texts: str | bytes, names: Sequence[str] = ()) -> Rules:
     """The users' rules, before the shipped ones. ``names``: of the texts, for messages.
 
@@ -248,7 +286,8 @@ class _Book(NamedTuple):
         tables = _parse(label, text)
         for table in tables.keys() - {"direction", "rule"}:
             raise ConfigError(
-                f"{label}: unknown table {table!r}; expected [[rule]] and [[direction]]"
+                f"{label}: unknown table {_shown(table)}; expected [[rule]] and [[direction]]",
+                next_step=_NEXT_STEP,
             )
         _collect(label, "direction", tables, self.directions, _ordering)
         _collect(label, "rule", tables, self.rules, lambda one: _rule(one, self.controls))
@@ -267,11 +306,51 @@ def _shipped() -> _Book:
 
 
 def _ordering(entry: Any) -> CompiledOrdering:
-    return CompiledOrdering(msgspec.convert(entry, Ordering))
+    return CompiledOrdering(_converted(entry, Ordering))
 
 
 def _rule(entry: Any, controls: Controls) -> CompiledRule:
-    return CompiledRule(msgspec.convert(entry, Rule), controls)
+    return CompiledRule(_converted(entry, Rule), controls)
+
+
+def _converted(entry: Any, into: type[M]) -> M:
+    """The table as a rule or a direction. Raises: ValueError, in words for who wrote it."""
+    try:
+        return msgspec.convert(entry, into)
+    except msgspec.ValidationError as error:
+        raise ValueError(_explained(entry, into, str(error))) from None
+
+
+def _explained(entry: Any, into: type[Match], said: str) -> str:
+    """What is wrong with a table, and what was expected. ``said``: by the parser."""
+    if not isinstance(entry, dict):
+        return said
+    fields = {field.name: field for field in msgspec.structs.fields(into)}
+    for key in entry:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            return f"unknown key {_shown(key)}{meant} There are {', '.join(sorted(fields))}"
+    for name, field in fields.items():
+        if field.required and name not in entry:
+            return f"{name!r} is missing"
+    for name, value in entry.items():
+        known = [one.value for one in _choices(fields[name].type)]
+        if known and value not in known:
+            return f"{name} is {_shown(value)}; expected one of {', '.join(known)}"
+    found = _AT.fullmatch(said)
+    return f"{found[2]}: {found[1]}" if found and found[2] else said
+
+
+def _choices(kind: Any) -> list[enum.Enum]:
+    """The values of a field that is an enumeration, or may be left out and else is one."""
+    kinds = [one for one in (kind, *get_args(kind)) if isinstance(one, type)]
+    return [value for one in kinds if issubclass(one, enum.Enum) for value in one]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def _parse(label: str, text: str | bytes) -> dict[str, Any]:
@@ -279,11 +358,15 @@ def _parse(label: str, text: str | bytes) -> dict[str, Any]:
         data = text.encode() if isinstance(text, str) else text
         if len(data) > MAX_TEXT_BYTES:
             raise ConfigError(
-                f"{label}: {len(data)} bytes of rules; expected at most {MAX_TEXT_BYTES}"
+                f"{label}: {len(data)} bytes of rules; expected at most {MAX_TEXT_BYTES}",
+                next_step="Say the same with fewer rules; a glob covers many names.",
             )
         return tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:  # also for integers past all bounds
-        raise ConfigError(f"{label}: not TOML: {error}") from None
+        raise ConfigError(
+            f"{label}: not TOML: {error}",
+            next_step=f"Mend the text there; {_NEXT_STEP}",
+        ) from None
 
 
 def _collect(
@@ -296,7 +379,10 @@ def _collect(
     """Check the entries of one table and add them by id. Raises: ConfigError."""
     entries = tables.get(table, [])
     if not isinstance(entries, list):
-        raise ConfigError(f"{label}: expected [[{table}]], found {table} in another form")
+        raise ConfigError(
+            f"{label}: expected [[{table}]], found {table} in another form",
+            next_step=_NEXT_STEP,
+        )
     if len(into) + len(entries) > MAX_RULES:
         raise ConfigError(f"{label}: more than {MAX_RULES} tables [[{table}]]")
     for number, entry in enumerate(entries, start=1):
@@ -306,10 +392,11 @@ def _collect(
             one = compiled(entry)
             canon.encode(entry)
         except ValueError as error:  # msgspec.ValidationError is one
-            raise ConfigError(f"{where}: {error}") from None
+            raise ConfigError(f"{where}: {error}", next_step=_NEXT_STEP) from None
         if not isinstance(name, str) or not _ID.fullmatch(name):
             raise ConfigError(
-                f"{where}: expected an id of 1 to 100 letters, digits, '.', '_' and '-'"
+                f"{where}: expected an id of 1 to 100 letters, digits, '.', '_' and '-'",
+                next_step=_NEXT_STEP,
             )
         if name in into:
             raise ConfigError(

@@ -99,6 +99,21 @@ def test_edited_derived_objects_are_named_and_made_again(signed):
     signed("evidence", "fsck")
 
 
+def test_a_lost_state_is_restored_from_the_records_and_recorded(signed):
+    signed("scan", "orders")
+    before = signed("evidence", "ls", "--json").json
+    for path in (signed.home / ".holdfast").glob("state.db*"):
+        path.unlink()
+    assert "holdfast evidence repair" in signed("evidence", "fsck", expect=1).err
+    signed("scan", "orders", expect=1)
+    signed("evidence", "repair")
+    after = signed("evidence", "ls", "--json").json
+    assert after[:-1] == before
+    assert (after[-1]["kind"], after[-1]["body"]) == ("log.restored", {"size": len(before)})
+    signed("evidence", "fsck")
+    signed("scan", "orders")
+
+
 def test_what_is_only_derived_can_be_lost(signed):
     import shutil
 
