@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from chalicelib.drift.snapshot import Snapshot
 from chalicelib.kernel.errors import Malformed, NoSettings, StoreUnavailable, UsageError
 
 MAX_SNAPSHOT_BYTES = 4 * 2**30
+_PROCESS_SECRET = secrets.token_bytes(32)
 Side = Annotated[
     str, typer.Argument(help="A DSN, a snapshot file, or a target's name (its baseline).")
 ]
@@ -44,7 +46,7 @@ def snapshot_command(
         held = services()
         dsn, postgres = held.dsn(held.settings.target(target)), held.settings.file.postgres
     with reading("snapshot") as progress:
-        taken, _ = look(wiring.source(dsn, postgres, _conceal()), progress)
+        taken, _ = look(wiring.source(dsn, postgres, _conceal(None)), progress)
     if output is None:
         sys.stdout.buffer.write(taken.data)
         sys.stdout.buffer.flush()
@@ -94,7 +96,9 @@ def diff_command(before: Side, after: Side, as_json: JsonFlag = False) -> None:
 def _side(text: str) -> Snapshot:
     if is_dsn(text):
         with reading("snapshot") as progress:
-            return look(wiring.source(text, settings.PostgresSection(), _conceal()), progress)[0]
+            # One key for both sides: secrets that differ look different, and stay unknown.
+            source = wiring.source(text, settings.PostgresSection(), _conceal(_PROCESS_SECRET))
+            return look(source, progress)[0]
     path = Path(text)
     if path.is_file():
         if path.stat().st_size > MAX_SNAPSHOT_BYTES:
@@ -127,7 +131,7 @@ def _rules() -> wiring.Rules:
     return wiring.rules(_settings_or_none())
 
 
-def _conceal() -> Callable[[str], str]:
-    """The installation's keyed digests where there is one, else no digests."""
+def _conceal(otherwise: bytes | None) -> Callable[[str], str]:
+    """The installation's keyed digests where there is one; else those of another key, or none."""
     found = _settings_or_none()
-    return wiring.concealed(None if found is None else wiring.connect(found).secret)
+    return wiring.concealed(otherwise if found is None else wiring.connect(found).secret)

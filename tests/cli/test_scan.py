@@ -252,6 +252,19 @@ def test_looking_and_comparing_need_no_settings(holdfast, database, postgres_ser
         holdfast("diff", database.dsn, "nothing-there", expect=2)
 
 
+def test_secrets_that_differ_are_a_difference_and_are_not_shown(holdfast, database, other_database):
+    for one, secret in ((database, "first-secret"), (other_database, "second-secret")):
+        one.run(
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1' "
+            f"SET app.api_token = '{secret}'"
+        )
+    answer = holdfast("diff", database.dsn, other_database.dsn, "--json", expect=1)
+    configs = [f for f in answer.json["findings"] if f["attribute"] == "config"]
+    assert len(configs) == 1
+    assert "-secret" not in answer.out
+    holdfast("diff", database.dsn, database.dsn)
+
+
 def test_a_database_is_compared_with_a_targets_baseline(signed, database):
     assert "0 differences" in signed("diff", "orders", database.dsn).err
     database.run("ALTER TABLE orders ADD COLUMN note text")
