@@ -12,6 +12,7 @@ import typer
 
 from chalicelib import __version__, settings, wiring
 from chalicelib.kernel import names
+from chalicelib.kernel.errors import NoSettings
 from chalicelib.kernel.record import Actor
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -74,6 +75,14 @@ def load_settings() -> settings.Settings:
     return settings.load(settings.find(Path.cwd(), shared.config))
 
 
+def settings_or_none() -> settings.Settings | None:
+    """The settings, where there are any: some commands need none."""
+    try:
+        return load_settings()
+    except NoSettings:
+        return None
+
+
 def services() -> wiring.Services:
     """The services of this run. Raises: ConfigError, KeyUnusable, StoreUnavailable."""
     return wiring.connect(load_settings())
@@ -102,8 +111,20 @@ from chalicelib.cli import (  # noqa: E402 - the groups hang themselves onto ``a
     drift,
     evidence,
     init,
+    rules,
     scan,
     target,
 )
 
-__all__ = ["app", "baseline", "compare", "demo", "drift", "evidence", "init", "scan", "target"]
+__all__ = [
+    "app",
+    "baseline",
+    "compare",
+    "demo",
+    "drift",
+    "evidence",
+    "init",
+    "rules",
+    "scan",
+    "target",
+]

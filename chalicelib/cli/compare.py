@@ -13,7 +13,7 @@ import typer
 
 from chalicelib import settings, wiring
 from chalicelib.cli import table
-from chalicelib.cli.app import JsonFlag, app, finish, load_settings, services
+from chalicelib.cli.app import JsonFlag, app, finish, services, settings_or_none
 from chalicelib.cli.progress import reading
 from chalicelib.cli.scan import is_dsn
 from chalicelib.cli.text import emit, say
@@ -23,7 +23,7 @@ from chalicelib.drift.finding import Disposition, When, find
 from chalicelib.drift.judge import judge
 from chalicelib.drift.scan import look, verified
 from chalicelib.drift.snapshot import Snapshot
-from chalicelib.kernel.errors import Malformed, NoSettings, StoreUnavailable, UsageError
+from chalicelib.kernel.errors import Malformed, StoreUnavailable, UsageError
 
 MAX_SNAPSHOT_BYTES = 4 * 2**30
 _PROCESS_SECRET = secrets.token_bytes(32)
@@ -107,7 +107,7 @@ def _side(text: str) -> Snapshot:
             return snapshot.parse(path.read_bytes())
         except Malformed as error:
             raise UsageError(f"{path} is no snapshot: {error.message}") from error
-    if "/" in text or _settings_or_none() is None:
+    if "/" in text or settings_or_none() is None:
         raise UsageError(
             f"no such file: {text}", next_step="give a DSN, a snapshot file, or a target's name"
         )
@@ -118,20 +118,12 @@ def _side(text: str) -> Snapshot:
     return taken
 
 
-def _settings_or_none() -> settings.Settings | None:
-    """The settings, where there are any: comparing two databases needs none."""
-    try:
-        return load_settings()
-    except NoSettings:
-        return None
-
-
 def _rules() -> wiring.Rules:
     """The user's rules where there are settings, else the shipped ones."""
-    return wiring.rules(_settings_or_none())
+    return wiring.rules(settings_or_none())
 
 
 def _conceal(otherwise: bytes | None) -> Callable[[str], str]:
     """The installation's keyed digests where there is one; else those of another key, or none."""
-    found = _settings_or_none()
+    found = settings_or_none()
     return wiring.concealed(otherwise if found is None else wiring.connect(found).secret)

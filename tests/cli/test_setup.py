@@ -164,6 +164,15 @@ def test_version_and_help():
     assert {"scan", "init", "demo", "snapshot", "diff"} <= names
 
 
+def test_rules_are_listed_in_the_order_in_which_they_are_tried(holdfast):
+    rows = holdfast("rules", "ls", "--json").json
+    assert rows[-1]["id"] == "unknown"
+    assert len({row["id"] for row in rows}) == len(rows) > 100
+    answer = holdfast("rules", "ls", "row-level")
+    assert 0 < len(answer.out.splitlines()) < len(rows)
+    assert "kind table" in answer.out
+
+
 def test_version(holdfast):
     assert holdfast("--version").out.strip() == f"holdfast {__version__}"
 
@@ -177,7 +186,7 @@ def test_version(holdfast):
         ["baseline", "show"], ["baseline", "verify"],
         ["drift", "ls"], ["drift", "show"], ["drift", "suppress"], ["drift", "accept"],
         ["evidence", "ls"], ["evidence", "show"], ["evidence", "checkpoint"], ["evidence", "fsck"],
-        ["evidence", "repair"],
+        ["evidence", "repair"], ["rules", "ls"],
     ],
 )  # fmt: skip
 def test_every_command_has_help(holdfast, words):
