@@ -149,13 +149,7 @@ def find(start: Path, explicit: str | None) -> Path:
 def load(path: Path) -> Settings:
     """The settings in a file. Raises: ConfigError, with the field that is wrong."""
     try:
-        with path.open("rb") as stream:
-            text = stream.read(MAX_FILE_BYTES + 1)
-        if len(text) > MAX_FILE_BYTES:
-            raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
-        file = msgspec.convert(tomllib.loads(text.decode()), File)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        file = msgspec.convert(tomllib.loads(read_bounded(path).decode()), File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path}: {error}", next_step="docs/configuration.md") from error
     for slug, section in file.targets.items():
@@ -165,6 +159,20 @@ def load(path: Path) -> Settings:
     except Malformed as error:
         raise ConfigError(f"{path}: [log] key: {error.message}") from error
     return Settings(path, file)
+
+
+def read_bounded(path: Path) -> bytes:
+    """The bytes of a regular file of at most MAX_FILE_BYTES. Raises: ConfigError."""
+    try:
+        if not path.is_file():
+            raise ConfigError(f"{path} is no file", next_step="correct the path to it")
+        with path.open("rb") as stream:
+            text = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    if len(text) > MAX_FILE_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+    return text
 
 
 def _check_target(path: Path, slug: str, section: TargetSection) -> None:

@@ -31,6 +31,7 @@ from chalicelib.local.clock import SystemClock
 from chalicelib.local.derived import DirectoryDerived
 from chalicelib.local.documents import SqliteDocuments
 from chalicelib.local.lock import FileLocks
+from chalicelib.local.sealed import SealedDocuments
 from chalicelib.local.secret import create_secret, load_secret
 from chalicelib.local.signer import KeyFileSigner
 from chalicelib.local.writeonce import DirectoryWriteOnce
@@ -69,7 +70,7 @@ class Services:
     secret: bytes | None
     verifier: Verifier
     derived: DirectoryDerived
-    documents: SqliteDocuments
+    documents: SealedDocuments
 
     def dsn(self, target: Target) -> str:
         """The target's DSN. Raises: ConfigError, where its environment variable is not set."""
@@ -182,8 +183,8 @@ def connect(loaded: settings.Settings) -> Services:
         secret = load_secret(store / SECRET_FILE)
     objects = DirectoryWriteOnce(store / "evidence")
     derived = DirectoryDerived(store / "derived")
-    documents = SqliteDocuments(store / "state.db")
-    log = _log(store, signer, verifier)
+    documents = SealedDocuments(SqliteDocuments(store / "state.db"), secret)
+    log = _log(store, signer, verifier, documents)
     trusted = {str(verifier): verifier.key}
     states = States(log, derived, secret)
     desk = Desk(
@@ -237,20 +238,21 @@ def create(folder: Path, name: str, actor: Actor) -> str:
     with faults.translated("cannot make", store):
         (store / "key").mkdir(mode=0o700, parents=True, exist_ok=True)
     signer = KeyFileSigner.create(store / SIGNING_KEY_FILE)
-    create_secret(store / SECRET_FILE)
+    secret = create_secret(store / SECRET_FILE)
     verifier = note.verifier(origin, signer.public)
     body = {"key": str(verifier), "format": "c2sp.org/tlog-tiles"}
     at = timestamp(SystemClock().now())
-    _log(store, signer, verifier).append([Draft(OPENED, LOG_STREAM, at, actor, body)])
+    documents = SealedDocuments(SqliteDocuments(store / "state.db"), secret)
+    _log(store, signer, verifier, documents).append([Draft(OPENED, LOG_STREAM, at, actor, body)])
     settings.create(folder / settings.FILE_NAME, settings.initial(str(verifier)))
     return str(verifier)
 
 
-def _log(store: Path, signer: Signer, verifier: Verifier) -> Log:
+def _log(store: Path, signer: Signer, verifier: Verifier, documents: SealedDocuments) -> Log:
     return Log(
         writeonce=DirectoryWriteOnce(store / "evidence"),
         derived=DirectoryDerived(store / "derived"),
-        documents=SqliteDocuments(store / "state.db"),
+        documents=documents,
         signer=signer,
         verifier=verifier,
         tool=TOOL,
@@ -266,12 +268,7 @@ def _pause(attempt: int) -> None:
 def rules(loaded: settings.Settings | None) -> Rules:
     """The user's rules, then the shipped ones. Raises: ConfigError."""
     paths = [] if loaded is None else loaded.rules_paths
-    texts = []
-    for path in paths:
-        try:
-            texts.append(path.read_bytes())
-        except OSError as error:
-            raise ConfigError(f"cannot read the rules in {path}: {error.strerror}") from error
+    texts = [settings.read_bounded(path) for path in paths]
     return load_rules(*texts, names=[str(path) for path in paths])
 
 

@@ -40,7 +40,7 @@ def main() -> None:
         complain(f"cannot read or write: {error.strerror}", "check where the output goes")
         sys.exit(COULD_NOT_TELL)
     except Exception as error:  # noqa: BLE001 - the last line: a crash must not exit as "findings"
-        if os.environ.get("HOLDFAST_DEBUG"):
+        if os.environ.get("HOLDFAST_DEBUG", "0") not in {"", "0"}:
             traceback.print_exc()
         # The message of an unforeseen error may hold anything, a DSN too: only its kind is shown.
         complain(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -93,8 +93,9 @@ def actor() -> Actor:
     if shared.person:
         return Actor(names.person(shared.person), "asserted")
     try:
-        return Actor(names.person(getpass.getuser()), "os")
-    except (KeyError, OSError):  # a user id without a name, in a container
+        # Not getpass.getuser(), which believes LOGNAME and USER.
+        return Actor(names.person(pwd.getpwuid(os.getuid()).pw_name), "os")
+    except KeyError:  # a user id without a name, in a container
         return Actor(f"uid-{os.getuid()}", "os")
 
 

@@ -16,7 +16,7 @@ from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, app, finish, services, settings_or_none
 from chalicelib.cli.progress import reading
 from chalicelib.cli.scan import is_dsn
-from chalicelib.cli.text import emit, say
+from chalicelib.cli.text import emit, plain, say
 from chalicelib.drift import finding, snapshot
 from chalicelib.drift.diff import Operation, diff
 from chalicelib.drift.finding import Disposition, When, find
@@ -47,7 +47,10 @@ def snapshot_command(
         dsn, postgres = held.dsn(held.settings.target(target)), held.settings.file.postgres
     with reading("snapshot") as progress:
         taken, _ = look(wiring.source(dsn, postgres, _conceal(None)), progress)
-    if output is None:
+    if output is None and sys.stdout.isatty():
+        for one in taken.lines.values():
+            sys.stdout.write(plain(one.decode()) + "\n")
+    elif output is None:
         sys.stdout.buffer.write(taken.data)
         sys.stdout.buffer.flush()
     else:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 group = typer.Typer(no_args_is_help=True, help="Findings, and what people decide about them.")
 app.add_typer(group, name="drift")
 
+READ_AHEAD = 500  # records that are read to save another search for a place
 MIN_PREFIX = 4  # of a finding's id, "F-" counted
 FRAMEWORKS = {
     "nist_800_53": "NIST 800-53 r5",
@@ -48,7 +49,8 @@ def ls(
     rows: list[tuple[Finding, Disposition, Note]] = []
     for one in _targets(held, targets or []):
         notes = held.desk.states.get(one.stream).findings.values()
-        rows += [(_finding(held, note), note.at(_now(held)), note) for note in notes]
+        recorded = _recorded(held, [note.index for note in notes])
+        rows += [(recorded[note.index], note.at(_now(held)), note) for note in notes]
     rows.sort(key=lambda row: -row[0].severity.rank)
     if as_json:
         emit([_encode(*row) for row in rows])
@@ -196,6 +198,20 @@ def _by_target(held: Services, findings: list[str]) -> dict[Target, list[str]]:
         target, key, _ = _locate(held, finding)
         grouped.setdefault(target, []).append(key)
     return grouped
+
+
+def _recorded(held: Services, indexes: list[int]) -> dict[int, Finding]:
+    """The findings of records, by index; neighbours are read in one pass."""
+    wanted = sorted(indexes)
+    found: dict[int, Finding] = {}
+    while wanted:
+        start = wanted[0]
+        near = {index for index in wanted if index < start + READ_AHEAD}
+        for entry in held.desk.journal.read(start, max(near) + 1):
+            if entry.index in near:
+                found[entry.index] = msgspec.convert(entry.body, Finding)
+        wanted = wanted[len(near) :]
+    return found
 
 
 def _finding(held: Services, note: Note) -> Finding:

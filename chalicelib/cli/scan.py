@@ -84,7 +84,7 @@ def _chosen(held: Services, names: list[str]) -> list[tuple[Target, str]]:
 
 def is_dsn(text: str) -> bool:
     """Whether it is a connection string and not a target's name; warns of a password in it."""
-    if not (text.startswith(("postgresql://", "postgres://")) or "=" in text):
+    if not ("://" in text or "=" in text or "@" in text):
         return False
     if wiring.carries_password(text):
         say(

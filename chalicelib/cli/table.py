@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from chalicelib.cli.text import clip, count, out, plain, shown, whole
+from chalicelib.drift.finding import SHORT_ID, Disposition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from chalicelib.drift.finding import Disposition, Finding
+    from chalicelib.drift.finding import Finding
 
 SEVERITY_STYLES = {
     "critical": "bold white on red",
@@ -110,7 +111,8 @@ def _direction(one: Finding) -> Text:
 
 
 def _id(one: Finding, disposition: Disposition) -> Text:
-    return Text(one.id + ("" if disposition.value == "open" else f" {disposition.value}"))
+    settled = "" if disposition is Disposition.OPEN else f" {disposition.value}"
+    return Text(one.id[:SHORT_ID] + settled)
 
 
 def what(one: Finding) -> Text:
@@ -207,5 +209,11 @@ def pairs(rows: Sequence[tuple[str, Any]]) -> None:
     console = out()
     width = max(len(label) for label, _ in rows)
     for label, value in rows:
-        text = value if isinstance(value, Text) else Text(plain(whole(value), lines=True))
+        # Lines of a value stay behind its label: none of them can pass for another row.
+        indent = "\n" + " " * (width + 2)
+        text = (
+            value
+            if isinstance(value, Text)
+            else Text(plain(whole(value), lines=True).replace("\n", indent))
+        )
         console.print(Text.assemble((f"{label.ljust(width)}  ", "bold"), text))

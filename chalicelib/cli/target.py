@@ -52,9 +52,10 @@ def add(
     section = settings.TargetSection(
         dsn_env=dsn_env, env=env, approvals=wanted, approvers=approver or []
     )
-    current = load_settings()
-    wiring.connect(current).configured(called, section, actor())
-    settings.add_target(current, called.slug, section)
+    with services().desk.locks.hold("settings"):
+        current = load_settings()  # as it is now that nobody else changes it
+        wiring.connect(current).configured(called, section, actor())
+        settings.add_target(current, called.slug, section)
     if as_json:
         emit({"target": str(called), "dsn_env": dsn_env, "env": env, "approvals": wanted})
     say(f"{called}: DSN from ${dsn_env}, {count(wanted, 'approval')} for a baseline")

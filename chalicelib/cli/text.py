@@ -52,7 +52,9 @@ def say(message: str, style: str = "") -> None:
 
 def emit(value: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not _utf8(), sort_keys=False) + "\n")
+    escaped = sys.stdout.isatty() or not _utf8()  # a terminal acts on what a program only reads
+    text = json.dumps(value, indent=2, ensure_ascii=escaped)
+    sys.stdout.write(text.replace("\x7f", "\\u007f") + "\n")
     sys.stdout.flush()
 
 

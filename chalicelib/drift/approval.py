@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from chalicelib.drift.snapshot import Snapshot
     from chalicelib.kernel.record import Actor
 
-ID_DIGITS = 12
+ID_DIGITS = 32  # as of findings
+MIN_PREFIX = 8  # of a proposal's id, "B-" counted
 
 
 def propose(
@@ -67,6 +68,7 @@ def propose(
         "comment": comment,
         "accepts": sorted(accepts),
         "required": target.approvals,
+        "approvers": list(target.approvers),
         "replaces": former.id if former else None,
     }
     desk.journal.append([Draft(state.PROPOSED, target.stream, at, actor, body)])
@@ -86,7 +88,7 @@ def approve(
             f"nothing is proposed for {target.stream}",
             next_step=f"holdfast baseline propose {target.slug}",
         )
-    if proposal and proposal != open_one.id:
+    if proposal and not (len(proposal) >= MIN_PREFIX and open_one.id.startswith(proposal)):
         raise NotAllowed(
             f"{proposal} is not open any more; open is {open_one.id}, by {open_one.by.name}",
             next_step=f"holdfast baseline show {target.slug}",
@@ -115,7 +117,8 @@ def _check_approver(target: Target, open_one: state.Proposal, actor: Actor) -> N
 
 
 def finish(desk: Desk, target: Target, actor: Actor) -> state.State:
-    """Sign the open proposal if enough people have agreed; else change nothing."""
+    """Finish what a crash left; sign the open proposal if enough people have agreed."""
+    desk.journal.recover()
     now = desk.states.settle(target.stream)
     agreed = now.proposal
     if agreed is None or len(agreed.people()) < target.approvals:

@@ -68,6 +68,7 @@ class Audit:
                 target=now.target,
                 signed=signed,
                 required=0,
+                approvers=(),
                 trusted=self._trusted,
                 load=lambda digest: self._objects.get(approval.snapshot_key(digest)),
                 entry_at=self._vote,

@@ -7,7 +7,7 @@ Bytes in, a verified baseline out; storage and signing keys come from outside. V
 3. the stored snapshot's bytes hash to the subject's ``sha256``;
 4. the Merkle root over their lines is the subject's ``rfc9162Sha256``;
 5. the proposal and every approval stand in the log, where and as the statement says;
-6. enough distinct people approved, and the proposer is none of them.
+6. enough distinct people who may approve did, and the proposer is none of them.
 """
 
 from __future__ import annotations
@@ -121,6 +121,7 @@ def verify(
     target: str,
     signed: state.Signed,
     required: int,
+    approvers: Sequence[str],
     trusted: Mapping[str, PublicKey],
     load: Callable[[str], bytes],
     entry_at: Callable[[int], Entry],
@@ -142,7 +143,7 @@ def verify(
         )
     stored = _snapshot(load(subject.digest.sha256), subject, target)  # 3, 4
     _check_votes(predicate, subject, entry_at)  # 5
-    count(predicate.proposed, predicate.approved, required)  # 6
+    count(predicate.proposed, predicate.approved, required, approvers)  # 6
     return Baseline(stored, predicate, key)
 
 
@@ -195,13 +196,18 @@ def _check_votes(predicate: Predicate, subject: Subject, entry_at: Callable[[int
             )
 
 
-def count(proposed: Vote, approved: Sequence[Vote], required: int) -> None:
+def count(
+    proposed: Vote, approved: Sequence[Vote], required: int, approvers: Sequence[str] = ()
+) -> None:
     """Return if enough distinct people approved. Raises: TooFewApprovals.
 
-    The proposer never counts, and one person counts once, however the name was written.
+    The proposer never counts, and one person counts once, however the name was written. With
+    ``approvers``, nobody else counts.
     """
     proposer = names.person(proposed.by.name)
     people = {names.person(vote.by.name) for vote in approved} - {proposer}
+    if approvers:
+        people &= {names.person(one) for one in approvers}
     if len(people) < required:
         raise TooFewApprovals(
             f"{required} approvals are required, found {len(people)} by people other than the "

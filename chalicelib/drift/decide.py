@@ -118,6 +118,7 @@ def load(desk: Desk, digest: str, root: str) -> snapshot.Snapshot:
 
 
 def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> list[str]:
+    desk.journal.recover()
     notes = desk.states.get(target.stream).findings
     wanted = sorted(set(ids))
     if not wanted:

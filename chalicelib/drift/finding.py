@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from chalicelib.drift.snapshot import Key
 
-ID_DIGITS = 12  # 48 bits: two of a target's 100,000 findings meet with a chance of 2 in 100,000
+# 128 bits: whoever can write objects chooses what is hashed, and must not find two of one name.
+ID_DIGITS = 32
+SHORT_ID = 14  # characters that are shown where there is little room; a beginning names a finding
+MAX_VALUE_CHARACTERS = 100_000
 BASELINE = "baseline"
 """The kind of the finding that says that a baseline failed verification."""
 
@@ -151,6 +154,26 @@ def _parent(change: Change) -> Key | None:
 
 
 def encode(finding: Finding) -> dict[str, Any]:
-    """The finding as JSON values: the body of its record, and what ``--json`` prints."""
+    """The finding as JSON values: the body of its record, and what ``--json`` prints.
+
+    A value above MAX_VALUE_CHARACTERS is cut, with its whole length and digest: the snapshot has
+    it whole, and whoever can write a comment must not be able to make a record too large.
+    """
     value: dict[str, Any] = msgspec.to_builtins(finding)
+    value["before"], value["after"] = _bounded(value["before"]), _bounded(value["after"])
     return value
+
+
+def _bounded(value: Value) -> Value:
+    match value:
+        case str() if len(value) > MAX_VALUE_CHARACTERS:
+            digest = canon.sha256(value.encode())
+            return (
+                f"{value[:MAX_VALUE_CHARACTERS]}… (cut: {len(value)} characters, sha256 {digest})"
+            )
+        case dict():
+            return {key: _bounded(item) for key, item in value.items()}
+        case list():
+            return [_bounded(item) for item in value]
+        case _:
+            return value

@@ -149,7 +149,8 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     implies the kinds in ``PARAMETERS`` and the attribute ``value``.
     ``where``: conditions on the object's attributes, by glob on the attribute's name; a list's
     elements each count. A condition that begins with ``!`` also holds where there is no attribute.
-    ``touches``: globs over what came or went: elements of a list, or the whole value on either side.
+    ``touches``: globs over what came or went: elements of a list, or the whole value before or
+    after.
     """
 
     id: str
@@ -176,9 +177,7 @@ class CompiledMatch:
         self._parameter = _optional(match.parameter)
         self._attribute = _optional(attribute)
         self._operation = match.operation
-        self._touches = (
-            None if match.touches is None else Matcher(match.touches, negatable=True)
-        )
+        self._touches = None if match.touches is None else Matcher(match.touches, negatable=True)
         self._where = [
             (key, Matcher(key), Matcher(_patterns(condition), negatable=True))
             for key, condition in match.where.items()

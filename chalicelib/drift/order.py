@@ -221,11 +221,10 @@ class CompiledOrdering:
 
     def _override(self, seen: Facts, rank: Rank) -> Direction:
         """The weakest value as an override weakens, whatever the cluster-wide value is."""
-        if seen.kind != "role_setting" or rank[0] != _LOWEST:
+        came_or_went = (seen.before is None) != (seen.after is None)
+        if seen.kind != "role_setting" or rank[0] != _LOWEST or not came_or_went:
             return Direction.NEUTRAL
-        if seen.before is None:
-            return Direction.WIDENS
-        return Direction.NARROWS if seen.after is None else Direction.NEUTRAL
+        return Direction.WIDENS if seen.before is None else Direction.NARROWS
 
     def _rank(self, value: Value, unit: str) -> Rank | None:
         """Where the value stands, stronger is greater; None, if the order does not know it."""

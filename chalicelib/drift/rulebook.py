@@ -32,7 +32,7 @@ MAX_TITLE_CHARACTERS = 200
 MAX_REMEMBERED = 4_096  # (kind, parameter, attribute, operation) whose candidates are kept
 
 _NEXT_STEP: Final = "docs/rules.md lists the keys and their values"
-_SHOWN_CHARACTERS: Final = 80
+_FEWER: Final = "say the same with fewer rules; a glob covers many names"
 _AT = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)  # how msgspec says where
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -219,11 +219,7 @@ def _merged(sets: Iterable[ControlSet]) -> dict[str, list[str]]:
 
 
 def describe(rules: Rules) -> list[dict[str, str]]:
-    """The rules in the order in which they are tried, each as texts for a table.
-
-    Keys: ``id``, ``severity``, ``title``, ``direction``, and what it matches on. Globs are joined by
-    ``", "``; what is left out is the empty text.
-    """
+    """The rules in the order in which they are tried, as texts; what is left out is empty."""
     return [
         {
             "id": rule.id,
@@ -245,8 +241,6 @@ def describe(rules: Rules) -> list[dict[str, str]]:
 
 
 def _globs(globs: Condition | None) -> str:
-    if globs is None:
-        return ""
     return ", ".join(globs) if isinstance(globs, tuple) else plain(globs) or ""
 
 
@@ -322,15 +316,15 @@ def _converted(entry: Any, into: type[M]) -> M:
 
 
 def _explained(entry: Any, into: type[Match], said: str) -> str:
-    """What is wrong with a table, and what was expected. ``said``: by the parser."""
+    """What is wrong with a table, and what was expected; else what the parser said."""
     if not isinstance(entry, dict):
-        return said
+        return f"expected a table, got `{type(entry).__name__}`"
     fields = {field.name: field for field in msgspec.structs.fields(into)}
     for key in entry:
         if key not in fields:
             near = difflib.get_close_matches(key, fields, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            return f"unknown key {_shown(key)}{meant} There are {', '.join(sorted(fields))}"
+            meant = f", perhaps {near[0]!r}" if near else ""
+            return f"unknown key {_shown(key)}{meant}; expected one of {', '.join(sorted(fields))}"
     for name, field in fields.items():
         if field.required and name not in entry:
             return f"{name!r} is missing"
@@ -349,8 +343,7 @@ def _choices(kind: Any) -> list[enum.Enum]:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+    return repr(value)[:80]
 
 
 def _parse(label: str, text: str | bytes) -> dict[str, Any]:
@@ -359,13 +352,13 @@ def _parse(label: str, text: str | bytes) -> dict[str, Any]:
         if len(data) > MAX_TEXT_BYTES:
             raise ConfigError(
                 f"{label}: {len(data)} bytes of rules; expected at most {MAX_TEXT_BYTES}",
-                next_step="Say the same with fewer rules; a glob covers many names.",
+                next_step=_FEWER,
             )
         return tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:  # also for integers past all bounds
         raise ConfigError(
             f"{label}: not TOML: {error}",
-            next_step=f"Mend the text there; {_NEXT_STEP}",
+            next_step=f"mend the text there; {_NEXT_STEP}",
         ) from None
 
 
@@ -384,7 +377,7 @@ def _collect(
             next_step=_NEXT_STEP,
         )
     if len(into) + len(entries) > MAX_RULES:
-        raise ConfigError(f"{label}: more than {MAX_RULES} tables [[{table}]]")
+        raise ConfigError(f"{label}: more than {MAX_RULES} tables [[{table}]]", next_step=_FEWER)
     for number, entry in enumerate(entries, start=1):
         name = entry.get("id") if isinstance(entry, dict) else None
         where = f"{label}: {table} {str(name)[:80]!r} (number {number})"

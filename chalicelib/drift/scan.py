@@ -27,6 +27,7 @@ from chalicelib.kernel.errors import (
     CouldNotTell,
     HoldfastError,
     NoBaseline,
+    Unsupported,
     VerificationFailed,
 )
 from chalicelib.kernel.record import Draft
@@ -91,7 +92,10 @@ class Look(NamedTuple):
 def look(source: Source, progress: Callable[..., None]) -> Look:
     """The target now, recorded nowhere. Raises: CouldNotTell, as the source does."""
     reading = source.read(progress)
-    return Look(build(reading.objects), reading)
+    try:
+        return Look(build(reading.objects), reading)
+    except ValueError as error:
+        raise Unsupported(f"what was read is no snapshot: {error}") from error
 
 
 def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
@@ -113,6 +117,7 @@ def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
         target=target.stream,
         signed=signed,
         required=target.approvals,
+        approvers=target.approvers,
         trusted=desk.trusted,
         load=lambda digest: desk.objects.get(approval.snapshot_key(digest)),
         entry_at=entry_at,
@@ -138,6 +143,7 @@ class _Scan:
         self._read(source, progress)  # 3
         if self.look is not None:
             self._keep(self.look.snapshot)  # 4
+        if self.look is not None:
             self.changes += (
                 _coverage(self.look.snapshot)
                 if self.held is None
@@ -166,10 +172,7 @@ class _Scan:
             self._check_identity(seen.reading.identity)
             self.look = seen
         except CouldNotTell as error:
-            if self.failure is None or isinstance(self.failure, NoBaseline):
-                self.failure = error
-            why = {"reason": error.message, "needs": error.next_step, "error": error.code}
-            self.changes.append(unreadable("target", why))
+            self._cannot_tell(error)
 
     def _check_identity(self, found: str) -> None:
         """Findings of one database say nothing about another. Raises: AnotherSystem."""
@@ -187,6 +190,16 @@ class _Scan:
             self.desk.objects.put(approval.snapshot_key(canon.sha256(data)), data)
         except VerificationFailed as error:
             self._refuse(error)
+        except Unsupported as error:
+            self._cannot_tell(error)
+
+    def _cannot_tell(self, error: CouldNotTell) -> None:
+        """The target as a whole is unknown: nothing was compared, and nothing is gone."""
+        self.look = None
+        if self.failure is None or isinstance(self.failure, NoBaseline):
+            self.failure = error
+        why = {"reason": error.message, "needs": error.next_step, "error": error.code}
+        self.changes.append(unreadable("target", why))
 
     def _record(self) -> Result:
         at = timestamp(self.desk.clock.now())

@@ -14,7 +14,7 @@ import msgspec
 
 from chalicelib.drift.finding import Disposition, When
 from chalicelib.kernel import canon, merkle, names
-from chalicelib.kernel.errors import Malformed
+from chalicelib.kernel.errors import Malformed, Missing
 from chalicelib.kernel.record import Actor
 
 if TYPE_CHECKING:
@@ -113,10 +113,14 @@ class Scanned(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct):
-    """What the records of one target, up to log size ``upto``, add up to."""
+    """What the records of one target, up to log size ``upto``, add up to.
+
+    ``log_root``: the root that the log has at that size, hexadecimal; another history has another.
+    """
 
     target: str
     upto: int = 0
+    log_root: str = ""
     last_scan: Scanned | None = None
     last_read_at: str = ""
     baseline: Signed | None = None
@@ -207,8 +211,8 @@ def _signed(state: State, entry: Entry) -> None:
     if state.proposal is not None and state.proposal.id == body["proposal"]:
         state.proposal = None
     for finding in body["accepts"]:
-        if finding in state.findings:
-            state.findings[finding].disposition = Disposition.ACCEPTED
+        # Accepted into this baseline: against it, the same change is a new finding.
+        state.findings.pop(finding, None)
 
 
 def _opened(state: State, entry: Entry) -> None:
@@ -263,6 +267,7 @@ class States:
             if entry.record.stream == target:
                 fold(state, entry)
         state.upto = size
+        state.log_root = self._journal.root(size).hex()
         return state
 
     def settle(self, target: str) -> State:
@@ -286,6 +291,8 @@ class States:
                 yield key, "not sealed by this installation's key"
             elif (truth := states.get(state.target)) is None or self._name(state.target) != key:
                 yield key, "the state of a target without records"
+            elif not self._of_this_log(state):
+                yield key, "of another history of the log"
             elif state.upto >= truth.upto and _apart(state, truth):
                 yield key, "not what the target's records add up to"
 
@@ -298,7 +305,13 @@ class States:
         state = None if data is None else self._unseal(data)
         if state is None or state.target != target or state.upto > size:
             return None
-        return state
+        return state if self._of_this_log(state) else None
+
+    def _of_this_log(self, state: State) -> bool:
+        try:
+            return state.log_root == self._journal.root(state.upto).hex()
+        except Missing:
+            return False  # no checkpoint was ever signed over so many records
 
     def _unseal(self, data: bytes) -> State | None:
         if self._key is None:
@@ -315,4 +328,6 @@ class States:
 
 def _apart(cached: State, truth: State) -> bool:
     """Whether they differ in more than how far the log had grown by records of other targets."""
-    return msgspec.structs.replace(cached, upto=0) != msgspec.structs.replace(truth, upto=0)
+    return msgspec.structs.replace(cached, upto=0, log_root="") != msgspec.structs.replace(
+        truth, upto=0, log_root=""
+    )

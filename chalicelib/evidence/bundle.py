@@ -43,7 +43,7 @@ def split(data: bytes) -> tuple[list[bytes], int]:
     at = 0
     while (start := at + _LENGTH) <= len(data):
         stop = start + int.from_bytes(data[at:start], "big")
-        if stop > len(data):
+        if stop > len(data) or stop == start:  # no record is empty
             break
         leaves.append(data[start:stop])
         at = stop

@@ -29,7 +29,7 @@ from chalicelib.kernel.errors import (
     NotFound,
     VerificationFailed,
 )
-from chalicelib.kernel.merkle import Frontier, leaf_hash
+from chalicelib.kernel.merkle import EMPTY_ROOT, Frontier, leaf_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,10 @@ class Reader:
         """The number of records under a signed checkpoint."""
         head = self.head()
         return 0 if head is None else head.size
+
+    def root(self, size: int) -> bytes:
+        """The tree hash under the checkpoint signed over ``size`` leaves. Raises: Missing."""
+        return self._signed(size).root if size else EMPTY_ROOT
 
     def checkpoint(self) -> bytes | None:
         """The newest signed note; None while the log is empty."""

@@ -80,8 +80,16 @@ class Journal(Protocol):
         """
         ...
 
+    def recover(self) -> object:
+        """Finish an append that crashed, so that what it recorded is seen. Raises: as append."""
+        ...
+
     def size(self) -> int:
         """The number of records under a signed checkpoint."""
+        ...
+
+    def root(self, size: int) -> bytes:
+        """The tree hash that the checkpoint over ``size`` records signs. Raises: Missing."""
         ...
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:

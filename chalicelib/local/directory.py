@@ -15,7 +15,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chalicelib.kernel.errors import Malformed, UsageError
+from chalicelib.kernel.errors import Malformed, Unsupported, UsageError
 from chalicelib.local import faults
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_KEY_CHARACTERS = 512
 MAX_SEGMENT_CHARACTERS = 200  # below NAME_MAX (255) on every common file system
-MAX_OBJECT_BYTES = 128 * 2**20  # read in one piece; the largest kind of object is a body of 64 MiB
+MAX_OBJECT_BYTES = 2**30  # read in one piece; the largest kind of object is a snapshot
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _TEMPORARY = ".tmp"  # no key can name it: segments never start with a dot
@@ -88,6 +88,11 @@ class Directory:
         Gives (directory, temporary name, directory, name) for ``link`` or ``rename``; makes the
         name durable afterwards. Whatever is left under the temporary name goes.
         """
+        if len(data) > MAX_OBJECT_BYTES:  # what is never read again must not be stored
+            raise Unsupported(
+                f"{key} would have {len(data)} bytes; at most {MAX_OBJECT_BYTES} are stored",
+                next_step="find what is so large in the target, e.g. a comment or a definition",
+            )
         *parents, name = check_key(key)
         temporary = f"{os.getpid()}-{secrets.token_hex(8)}"
         with (

@@ -132,12 +132,21 @@ class SqliteDocuments:
             self._create()
         connection = self._read_only() or self._connect(self._path)
         try:
-            connection.execute("SELECT count(*) FROM document WHERE key = ''").fetchone()
+            self._check_schema(connection)
         except sqlite3.Error:
             connection.close()
             raise
         self._connection, self._pid = connection, os.getpid()
         return connection
+
+    def _check_schema(self, connection: sqlite3.Connection) -> None:
+        """A trigger or a view that somebody put there would decide what is read and written."""
+        found = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        if found != [("table", "document", _SCHEMA.lstrip())]:
+            raise StoreUnavailable(
+                f"the database {self._path} holds other things than its one table",
+                next_step=f"keep {self._path} for inspection, and restore it from a copy",
+            )
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(

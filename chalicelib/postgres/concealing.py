@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 # Words in the names of extensions' and applications' own parameters, and of options.
 _SECRET_WORD = re.compile(
@@ -30,12 +30,17 @@ _SECRET_KEYWORDS: Final = frozenset(
         "scram_server_key",
     }
 )  # of libpq's conninfo
-_URI_PASSWORD = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]*://[^\s/@:]*:)(?P<secret>[^\s@]+)(?=@)")
-_ASSIGNED = re.compile(
-    r"(?P<head>\b[a-z_]*(?:password|passwd|passphrase|secret|token|access_key|api_?key)[a-z_]*\s*[=:]\s*)"
-    r"(?P<secret>'[^']*'|\"[^\"]*\"|[^\s'\"&;,]+)",
-    re.IGNORECASE,
+MAX_READ_CHARS: Final = 16_384  # longer values are concealed whole; any role may set one
+# Each pattern starts where the last match ended or at a mark of its own, and none can be entered
+# from two places within the same run of characters: the work grows with the length, no faster.
+_USER = re.compile(r"[^\s/@:]*:")
+_STOP = re.compile(r"[\s@]")
+_WORD = re.compile(r"[a-z0-9_]+", re.IGNORECASE)
+_ASSIGNED_WORD = re.compile(
+    r"password|passwd|passphrase|secret|token|access_key|api_?key", re.IGNORECASE
 )
+_HEAD = re.compile(r"\s*[=:]\s*")
+_VALUE = re.compile(r"'(?:[^'\\]|\\.|'')*'?|\"[^\"]*\"?|[^\s'\"&;,]+", re.DOTALL)
 
 
 class Concealer:
@@ -60,6 +65,8 @@ class Concealer:
         return self._conceal(value) if _SECRET_WORD.search(name) else self._within(value)
 
     def _conninfo(self, value: str) -> str:
+        if len(value) > MAX_READ_CHARS:
+            return self._conceal(value)
         try:
             parts = conninfo_to_dict(value)
         except psycopg.ProgrammingError:
@@ -73,6 +80,44 @@ class Concealer:
         """A command or address with the passwords inside it concealed."""
         if "=" not in value and ":" not in value:
             return value
-        for pattern in (_URI_PASSWORD, _ASSIGNED):
-            value = pattern.sub(lambda found: found["head"] + self._conceal(found["secret"]), value)
-        return value
+        if len(value) > MAX_READ_CHARS:
+            return self._conceal(value)
+        value = self._replaced(value, _uri_passwords(value))
+        return self._replaced(value, _assigned(value))
+
+    def _replaced(self, value: str, spans: Iterable[tuple[int, int]]) -> str:
+        parts: list[str] = []
+        done = 0
+        for start, end in spans:
+            parts += (value[done:start], self._conceal(value[start:end]))
+            done = end
+        return "".join((*parts, value[done:]))
+
+
+def _uri_passwords(value: str) -> Iterator[tuple[int, int]]:
+    """Where ``scheme://user:password@`` holds a password."""
+    stop = -1
+    at = value.find("://")
+    while at >= 0:
+        user = _USER.match(value, at + 3)
+        if user and user.end() > stop:
+            found = _STOP.search(value, user.end())
+            stop = found.start() if found else len(value)
+        if user and user.end() < stop < len(value) and value[stop] == "@":
+            yield user.end(), stop
+            at = value.find("://", stop)
+        else:
+            at = value.find("://", at + 3)
+
+
+def _assigned(value: str) -> Iterator[tuple[int, int]]:
+    """Where ``password = …`` and the like hold a value, in quotes or not, closed or not."""
+    done = 0
+    for word in _WORD.finditer(value):
+        if word.start() < done or not _ASSIGNED_WORD.search(word[0]):
+            continue
+        head = _HEAD.match(value, word.end())
+        secret = head and _VALUE.match(value, head.end())
+        if secret:
+            done = secret.end()
+            yield secret.start(), secret.end()

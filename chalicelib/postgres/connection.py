@@ -38,6 +38,13 @@ KEEPALIVE: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+# What ends a session or statement that takes too long, and how it says so. Source: Appendix A.
+TIME_LIMITS: Final = {
+    "statement_timeout": "57014",
+    "idle_in_transaction_session_timeout": "25P03",
+    "transaction_timeout": "25P04",
+    "idle_session_timeout": "57P05",
+}
 _DSN_FORMS: Final = "expected postgresql://user@host:5432/database or host=… dbname=… user=…"
 
 # Before a session exists, libpq reports text only, no SQLSTATE; the texts are the server's (English
@@ -220,15 +227,21 @@ def _failure(error: psycopg.Error, where: dict[str, str], doing: str) -> CouldNo
         )
     if state == "57014":
         return ConnectionLost(
-            f"the statement took longer than its bound {at}",
-            next_step="raise the statement timeout, or scan when the server is less busy",
+            f"the statement took longer than its bound, statement_timeout, {at}",
+            next_step="raise statement_timeout, or scan when the server is less busy",
         )
+    for name, sign in TIME_LIMITS.items():
+        if state == sign:
+            return ConnectionLost(
+                f"the server's {name} ended the session {at}",
+                next_step=f"raise {name} for the database and for the scanning role",
+            )
     if state == "55P03":
         return ConnectionLost(
             f"another session held a lock for longer than the bound {at}",
             next_step="scan again when its transaction has ended",
         )
-    if not state or state[:2] in {"08", "53", "57", "58"} or state.startswith("25P0"):
+    if not state or state[:2] in {"08", "53", "57", "58"}:
         return ConnectionLost(
             f"the server went away {at}" + (f": SQLSTATE {state}" if state else ""),
             next_step="check that it runs, then scan again",

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chalicelib.drift.snapshot import Object, unreadable
+from chalicelib.postgres.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,16 +80,22 @@ class Parameter(NamedTuple):
 
 
 class InFile(NamedTuple):
-    """One applied line of a configuration file."""
+    """One line of a configuration file; ``applied`` unless it waits or another one overrides it."""
 
     name: str
     setting: str
     sourcefile: str
+    applied: bool = True
 
 
 def hidden(rows: Sequence[Parameter]) -> list[Parameter]:
     """The parameters whose value for everybody else this session does not show."""
     return [row for row in rows if row.source in OVERRIDES and row.name not in LEFT_OUT]
+
+
+def pending(rows: Sequence[Parameter]) -> bool:
+    """Whether any parameter waits for a restart."""
+    return any(row.pending_restart for row in rows)
 
 
 def objects(
@@ -103,21 +110,24 @@ def objects(
     ``files``: what the configuration files say, in the order in which the server read them; empty
     where they cannot be read. ``sees_all``: whether the role sees every parameter.
     """
-    said = {one.name: one for one in files}  # the last line wins, as it does in the server
+    said = {one.name: one for one in files if one.applied}
+    coming = {one.name: one.setting for one in files}  # the last line wins, as in the server
     found: list[Object] = []
     unknown: dict[str, list[str]] = {}
     for row in rows:
         if row.name in LEFT_OUT:
             continue
         if row.source not in OVERRIDES:
-            found.append(_object(row, row.reset_val, row.source, row.sourcefile, conceal))
+            found.append(
+                _object(row, row.reset_val, row.source, row.sourcefile, conceal, coming=coming)
+            )
             continue
         line = said.get(row.name)
         value = _normal(line.setting, row) if line else None
         if line is None or value is None:
             unknown.setdefault(row.source, []).append(row.name)
         else:
-            found.append(_object(row, value, _FILE, line.sourcefile, conceal))
+            found.append(_object(row, value, _FILE, line.sourcefile, conceal, coming=coming))
     if gap := _gap(unknown, sees_all=sees_all):
         found.append(gap)
     return found
@@ -129,13 +139,20 @@ def _object(
     source: str,
     file: str | None,
     conceal: Concealer,
+    *,
+    coming: Mapping[str, str],
 ) -> Object:
+    after = coming.get(row.name) if row.pending_restart else None
+    if after is not None:
+        normal = _normal(after, row)
+        after = conceal.setting(row.name, after if normal is None else normal)
     attributes: Mapping[str, Any] = {
-        "value": conceal.setting(row.name, value or ""),
+        "value": conceal.setting(row.name, listed(row.name, value or "")),
         "unit": row.unit,
         "source": source,
         "source_file": file,
         "pending_restart": row.pending_restart or None,
+        "pending_value": after,
     }
     return Object(
         KIND, row.name, {key: text for key, text in attributes.items() if text is not None}

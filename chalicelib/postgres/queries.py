@@ -10,7 +10,7 @@ No connection is touched here. A kind is one file ``catalog/<kind>.sql``. Its he
     -- required: definition          never NULL in a consistent read
 
 A line that ends in ``--@ >=14``, ``--@ <16`` or ``--@ 15-16`` is kept only for such versions, one
-that ends in ``--@ reads pg_proc`` only where that catalogue may be read. Columns ``name…`` and
+that ends in ``--@ reads pg_enum, pg_type`` only where these may be read. Columns ``name…`` and
 ``meta_…`` serve the templates; ``meta_xmin`` and ``meta_dropped`` hold transaction ids. Every other
 column is an attribute; a dot in its alias nests, a suffix says what its value means (see CONVERT).
 """
@@ -27,6 +27,7 @@ import msgspec
 from chalicelib.drift.snapshot import Object
 from chalicelib.kernel import canon
 from chalicelib.kernel.names import identifier, qualified
+from chalicelib.postgres.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -42,13 +43,14 @@ SUPPORT: Final = frozenset(
         "identity",
         "pins",
         "settings",
+        "unbound",
         "unreadable",
     }
 )  # files that are no kinds
 
 _TRANSACTIONS: Final = frozenset({"meta_xmin", "meta_dropped"})
 _HEADER = re.compile(r"-- (kind|needs|since|name|of|required): (.+)")
-_MARKER = re.compile(r"\s*--@ (?:(\d+)-(\d+)|>=(\d+)|<(\d+)|reads (\w+))$")
+_MARKER = re.compile(r"\s*--@ (?:(\d+)-(\d+)|>=(\d+)|<(\d+)|reads (\w+(?:, \w+)*))$")
 _FOLDER = files("chalicelib.postgres") / "catalog"
 
 
@@ -123,7 +125,7 @@ def load(name: str, major: int, *, unreadable: Collection[str] = ()) -> Statemen
 def _kept(marker: re.Match[str], major: int, unreadable: Collection[str]) -> bool:
     first, last, since, before, catalogue = marker.groups()
     if catalogue:
-        return catalogue not in unreadable
+        return not set(catalogue.split(", ")) & set(unreadable)
     return int(first or since or 0) <= major <= int(last or (int(before) - 1 if before else major))
 
 
@@ -187,10 +189,14 @@ def _privileges(entries: list[list[str | None]]) -> dict[str, list[str]]:
 
 def _concealed(suffix: str, value: Any, row: dict[str, Any], conceal: Concealer) -> Any:
     if suffix == "setting":
-        return conceal.setting(row["meta_parameter"], value)
-    one = conceal.setting if suffix == "config" else conceal.option
+        return conceal.setting(row["meta_parameter"], listed(row["meta_parameter"], value))
+    if suffix == "config":
+        pairs = (entry.partition("=") for entry in value)
+        return sorted(
+            f"{name}={conceal.setting(name, listed(name, text))}" for name, _, text in pairs
+        )
     pairs = (entry.partition("=") for entry in value)
-    return sorted(f"{name}={one(name, text)}" for name, _, text in pairs)
+    return sorted(f"{name}={conceal.option(name, text)}" for name, _, text in pairs)
 
 
 def _field(field: list[str | None]) -> str:

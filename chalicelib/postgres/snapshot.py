@@ -25,6 +25,7 @@ from chalicelib.postgres import parameters, queries
 from chalicelib.postgres.concealing import Concealer
 from chalicelib.postgres.connection import (
     CONNECT_TIMEOUT_SECONDS,
+    TIME_LIMITS,
     connect,
     describe,
     translated,
@@ -71,6 +72,10 @@ class _DeniedError(Exception):
         self.name = name
 
 
+class _CutShortError(Exception):
+    """A time limit of the server's own ended the session before ours were set."""
+
+
 class PostgresSource:
     """A PostgreSQL database as a target that can be read.
 
@@ -106,14 +111,24 @@ class PostgresSource:
         """
         denied: set[str] = set()
         torn = 0
+        unbound = False
         while True:
             connection = connect(self._dsn, timeout_seconds=self._connect_timeout_seconds)
             with closing(connection):
-                look = _Look(connection, self.where, self._conceal, self._pins, frozenset(denied))
+                look = _Look(
+                    connection,
+                    self.where,
+                    self._conceal,
+                    self._pins,
+                    frozenset(denied),
+                    unbound=unbound,
+                )
                 try:
                     return look.read(progress)
                 except _DeniedError as error:
                     denied.add(error.name)
+                except _CutShortError:
+                    unbound = True
                 except _TornError as error:
                     torn += 1
                     if torn == ATTEMPTS:
@@ -155,12 +170,16 @@ class _Look:
         conceal: Concealer,
         pins: Mapping[str, str],
         denied: frozenset[str],
+        *,
+        unbound: bool = False,
     ) -> None:
         self._connection = connection
         self._where = dict(where)
         self._conceal = conceal
         self._pins = pins
         self._denied = denied
+        self._unbound = unbound
+        self._pinned = False
         self._major = connection.info.server_version // 10_000
         self._queries: list[Query] = []
 
@@ -169,11 +188,14 @@ class _Look:
         total = len(kinds) + 1
         progress(parameters.KIND, 0, total)
         with translated(self._where, "starting to read"):
+            if self._unbound:
+                self._unbind()
             self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             self._connection.read_only = True
             tolerate_bytes(self._connection)
         settings = [parameters.Parameter(*row) for row in self._rows("settings")]
         self._rows("pins", self._pins)
+        self._pinned = True
         identity = self._identity()
         objects = self._settings(settings, identity)
         closed = [name for (name,) in self._rows("unreadable")]
@@ -198,6 +220,12 @@ class _Look:
             dropped=_dropped(items, times),
         )
 
+    def _unbind(self) -> None:
+        self._connection.autocommit = True
+        for one in queries.load("unbound", self._major).sql.split(";"):
+            self._connection.execute(one.encode())
+        self._connection.autocommit = False
+
     def _identity(self) -> _Identity:
         return _Identity(*self._rows("identity")[0])
 
@@ -205,8 +233,10 @@ class _Look:
         if not rows:  # denied; _gaps says so
             return []
         files: list[parameters.InFile] = []
-        if parameters.hidden(rows) and identity.sees_files:
+        if (parameters.hidden(rows) or parameters.pending(rows)) and identity.sees_files:
             files = [parameters.InFile(*row) for row in self._rows("file_settings")]
+        if self._unbound:  # ours now; a line in a file would not be the database's value
+            files = [line for line in files if line.name not in TIME_LIMITS]
         return parameters.objects(rows, files, self._conceal, sees_all=identity.sees_all_settings)
 
     def _kind(self, name: str) -> list[Item]:
@@ -282,8 +312,14 @@ class _Look:
                 rows = cursor.fetchall()
             except errors.InsufficientPrivilege:
                 raise _DeniedError(statement.name) from None
-            except _TORN as error:
-                raise _TornError(statement.name, error.sqlstate or "") from None
+            except psycopg.Error as error:
+                # A limit that struck between two statements is often only seen as a closed line.
+                ended = not error.sqlstate or error.sqlstate in TIME_LIMITS.values()
+                if ended and not (self._pinned or self._unbound):
+                    raise _CutShortError from None
+                if isinstance(error, _TORN):
+                    raise _TornError(statement.name, error.sqlstate or "") from None
+                raise
         self._queries.append(Query(statement.name, statement.sha256, len(rows)))
         return [column.name for column in cursor.description or ()], rows
 

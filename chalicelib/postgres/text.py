@@ -6,14 +6,21 @@ become ``\xe9`` and the like: the same bytes give the same text, and none of the
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg.adapt import Loader
+
+from chalicelib.kernel.names import identifier
 
 if TYPE_CHECKING:
     import psycopg
     from psycopg.abc import Buffer
 
+# Parameters whose value is a list of identifiers, unquoted ones in any case. Source: guc_tables.c,
+# GUC_LIST_QUOTE; the three …_preload_libraries keep case and are left as they are.
+_IDENTIFIER_LISTS: Final = frozenset({"search_path", "temp_tablespaces"})
+_ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^\s",]+))\s*(,|$)')
 _TYPES: Final = ("text", "name", "varchar", "bpchar")
 
 
@@ -33,3 +40,24 @@ def tolerate_bytes(connection: psycopg.Connection[Any]) -> None:
         connection.execute("SET client_encoding TO 'SQL_ASCII'")
     for name in _TYPES:
         connection.adapters.register_loader(name, _TolerantText)
+
+
+def listed(name: str, value: str) -> str:
+    """A parameter's value with the quotes of a list of identifiers where they are needed.
+
+    ``ALTER … SET search_path = app`` stores ``"app"`` where quote_all_identifiers is on. What is no
+    such list, or cannot be split, stays as it is.
+    """
+    if name.lower() not in _IDENTIFIER_LISTS or not value.strip():
+        return value
+    found: list[str] = []
+    at = 0
+    more = True
+    while more:
+        element = _ELEMENT.match(value, at)
+        if element is None:
+            return value
+        quoted, plain, comma = element.groups()
+        found.append(identifier(plain.lower() if plain else quoted.replace('""', '"')))
+        at, more = element.end(), bool(comma)
+    return ", ".join(found)

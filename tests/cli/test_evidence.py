@@ -1,6 +1,14 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+
+from chalicelib.local.clock import SystemClock
+
+
+def tomorrow():
+    return (SystemClock().now() + timedelta(days=1)).date().isoformat()
 
 
 def files(run, part):
@@ -97,6 +105,50 @@ def test_edited_derived_objects_are_named_and_made_again(signed):
     (signed.home / ".holdfast" / "derived" / "checkpoint").unlink()
     signed("evidence", "repair")
     signed("evidence", "fsck")
+
+
+def test_a_state_that_somebody_else_put_there_is_not_signed(signed):
+    """The log's state decides what the next append signs: without the secret nobody writes one."""
+    import sqlite3
+
+    signed("scan", "orders")
+    with sqlite3.connect(signed.home / ".holdfast" / "state.db") as database:
+        [(value,)] = database.execute("SELECT value FROM document WHERE key = 'log/state'")
+        forged = value.replace(b'"size":', b'"size": ', 1)
+        database.execute("UPDATE document SET value = ? WHERE key = 'log/state'", (forged,))
+    database.close()
+    assert "log/state" in signed("evidence", "fsck", expect=1).out
+    signed("scan", "orders", expect=1)
+
+
+def test_a_database_with_a_trigger_is_refused(signed):
+    import sqlite3
+
+    with sqlite3.connect(signed.home / ".holdfast" / "state.db") as database:
+        database.execute(
+            "CREATE TRIGGER t BEFORE UPDATE ON document BEGIN SELECT RAISE(IGNORE); END"
+        )
+    database.close()
+    assert "its one table" in signed("scan", "orders", expect=3).err
+
+
+def test_a_cached_state_of_another_history_is_not_believed(signed, database):
+    import shutil
+
+    home = signed.home / ".holdfast"
+    database.run("ALTER TABLE orders DISABLE ROW LEVEL SECURITY")
+    signed("scan", "orders", expect=1)
+    shutil.copytree(home, signed.home / "copy")
+    [finding] = signed("drift", "ls", "--json").json
+    signed("drift", "suppress", finding["id"], "--until", tomorrow(), "--reason", "elsewhere")
+    cache = home / "derived" / "state" / "postgres" / "orders"
+    kept = cache.read_bytes()
+    shutil.rmtree(home)
+    (signed.home / "copy").rename(home)
+    signed("scan", "orders", expect=1)
+    cache.write_bytes(kept)
+    assert "another history" in signed("evidence", "fsck", expect=1).out
+    signed("scan", "orders", expect=1)
 
 
 def test_a_lost_state_is_restored_from_the_records_and_recorded(signed):

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import pwd
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -198,6 +202,65 @@ def test_an_unknown_word_is_a_usage_error(holdfast):
     holdfast("scan", "--frobnicate", expect=2)
 
 
+def test_the_operating_systems_user_is_not_taken_from_the_environment(holdfast, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "ben")
+    monkeypatch.setenv("USER", "ben")
+    holdfast("init")
+    [record] = holdfast("evidence", "ls", "--json").json
+    assert record["actor"] == {"name": pwd.getpwuid(os.getuid()).pw_name, "via": "os"}
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql+psycopg2://ana:hunter2@h/db",
+        "Postgresql://ana:hunter2@h/db",
+        " postgresql://ana:hunter2@h/db",
+        "jdbc:postgresql://ana:hunter2@h/db",
+        "postgres:ana:hunter2@h",
+        "mysql://ana:hunter2@h/db",
+    ],
+)
+def test_what_looks_like_a_connection_string_is_not_repeated(holdfast, dsn):
+    holdfast("init")
+    for words in (["scan", dsn], ["snapshot", dsn], ["target", "add", dsn, "--dsn-env", "X"]):
+        answer = holdfast(*words, expect=None)
+        assert answer.code in {2, 3}
+        assert "hunter2" not in answer.out + answer.err
+    assert b"hunter2" not in b"".join(files(holdfast.home).values())
+
+
+def test_two_targets_added_at_once_are_both_there(holdfast):
+    holdfast("init")
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "chalicelib.cli", "target", "add", name, "--dsn-env", "X"],
+            cwd=holdfast.home,
+            stderr=subprocess.DEVNULL,
+        )
+        for name in ("one", "same", "same", "two")
+    ]
+    codes = [child.wait() for child in children]
+    added = {row["target"] for row in holdfast("target", "ls", "--json").json}
+    assert len(added) == codes.count(0)
+
+
+@pytest.mark.parametrize("what", ["fifo", "large", "folder"])
+def test_rules_are_read_from_a_file_of_bounded_size(holdfast, what):
+    holdfast("init")
+    path = holdfast.home / "rules.toml"
+    if what == "fifo":
+        os.mkfifo(path)
+    elif what == "large":
+        with path.open("wb") as stream:
+            stream.truncate(6 * 2**30)
+    else:
+        path.mkdir()
+    settings = holdfast.home / "holdfast.toml"
+    settings.write_text(settings.read_text() + '\n[rules]\nfiles = ["rules.toml"]\n')
+    assert "rules.toml" in holdfast("target", "ls", expect=2).err
+
+
 def test_a_persons_name_is_checked(holdfast):
     holdfast("init")
-    holdfast("--as", "a\nb", "target", "add", "orders", "--dsn-env", "X", expect=2)
+    holdfast("--as", "a\x00b", "target", "add", "orders", "--dsn-env", "X", expect=2)

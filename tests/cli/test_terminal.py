@@ -105,6 +105,16 @@ def test_invisible_characters_are_shown(hostile, harmless):
     assert text.plain(hostile) == harmless
 
 
+def test_lines_of_a_value_cannot_pass_for_rows(signed, database):
+    database.run("COMMENT ON TABLE orders IS E'ok\\nseverity     info\\ndisposition  accepted'")
+    signed("scan", "orders", expect=1)
+    database.run("CREATE TABLE t ()", "COMMENT ON TABLE t IS E'ok\\nseverity     info'")
+    signed("scan", "orders", expect=1)
+    found = [f for f in signed("drift", "ls", "--json").json if f["operation"] == "added"]
+    lines = signed("drift", "show", found[0]["id"]).out.splitlines()
+    assert len([line for line in lines if line.startswith("severity")]) == 1
+
+
 def test_a_difference_is_bounded():
     before = "\n".join(f"a{n}" for n in range(100))
     after = "\n".join(f"b{n}" for n in range(100))

@@ -144,12 +144,13 @@ class Tampered:
             }
         )
 
-    def verify(self, required=2):
+    def verify(self, required=2, approvers=()):
         return baseline.verify(
             self.envelope,
             target=self.target.stream,
             signed=self.signed,
             required=required,
+            approvers=approvers,
             trusted=self.trusted,
             load=self.load,
             entry_at=self.entry_at,
@@ -251,6 +252,12 @@ def test_the_same_approval_twice_counts_once(tampered):
     tampered.reseal(statement)
     with pytest.raises(TooFewApprovals, match="found 1"):
         tampered.verify()
+
+
+def test_approvals_by_people_who_may_not_do_not_count(tampered):
+    assert tampered.verify(approvers=("ben", "Chloe"))
+    with pytest.raises(TooFewApprovals, match="found 1"):
+        tampered.verify(approvers=("ben", "dora"))
 
 
 def test_the_proposer_never_counts(desk):

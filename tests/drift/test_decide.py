@@ -100,10 +100,23 @@ def test_accepting_one_finding_leaves_the_other_open(desk, source, drifted):
     assert now.proposal.accepts == [setting]
     assert now.findings[setting].disposition is Disposition.OPEN
     now = approval.approve(desk, TARGET, actor=BEN)
-    assert now.findings[setting].disposition is Disposition.ACCEPTED
+    assert setting not in now.findings
     result = run(desk, source)
     assert [f.kind for f, _ in result.findings] == ["column"]
-    assert result.closed == [setting]
+
+
+def test_what_was_accepted_once_is_a_finding_against_a_later_baseline(desk, source, drifted):
+    """The database goes back, people sign for that, and the same change happens again."""
+    setting = next(f.id for f, _ in drifted.findings if f.kind == "setting")
+    decide.accept(desk, TARGET, [setting], reason=REASON, actor=ANA)
+    approval.approve(desk, TARGET, actor=BEN)
+    source.put("setting", "log_statement", value="ddl")
+    propose_state(desk, TARGET, source, actor=ANA)
+    approval.approve(desk, TARGET, actor=BEN)
+    source.put("setting", "log_statement", value="none")
+    result = run(desk, source)
+    assert [(f.id, at) for f, at in result.findings] == [(setting, Disposition.OPEN)]
+    assert result.outcome is Outcome.DRIFT
 
 
 def test_accepting_everything_makes_the_next_scan_clean(desk, source, drifted):

@@ -493,13 +493,17 @@ def test_a_stream_with_a_gap_or_a_repetition_is_named(place, seqs):
     assert (found.first.stream, found.first.seq) == ("scan", seqs[wrong])
 
 
-@pytest.mark.parametrize(
-    "bad", [b"", b"{}", b"x", leaf(1) + b" ", leaf(1).replace(b'"v":1', b'"v":2')]
-)
+@pytest.mark.parametrize("bad", [b"{}", b"x", leaf(1) + b" ", leaf(1).replace(b'"v":1', b'"v":2')])
 def test_a_leaf_that_is_no_record_is_named(place, bad):
     signed_leaves(place, leaf(1), bad)
     found = place.fsck()
     assert (found.first.kind, found.first.index) == (Kind.RECORD, 1)
+
+
+def test_an_empty_leaf_ends_a_batch(place):
+    """Zeros would be millions of empty leaves: none is read as one."""
+    signed_leaves(place, leaf(1), b"")
+    assert not place.fsck().ok
 
 
 def test_the_caller_s_own_check_sees_every_record_and_adds_problems(grown):

@@ -134,7 +134,7 @@ def test_a_missing_tile_is_named(large):
         Nodes(70_000, {}.get)(0, 0)
 
 
-@given(st.lists(st.binary(max_size=70), max_size=20))
+@given(st.lists(st.binary(min_size=1, max_size=70), max_size=20))
 def test_a_bundle_is_read_back(leaves):
     assert bundle.decode(bundle.encode(leaves)) == leaves
 

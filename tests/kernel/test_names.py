@@ -49,13 +49,30 @@ def test_a_name_that_is_none_is_refused(text):
         names.target(text)
 
 
-@pytest.mark.parametrize("text", ["Ana", " ana ", "ANA", "\uff21\uff2e\uff21"])
+@pytest.mark.parametrize("text", ["Ana", " ana ", "ANA", "\uff21\uff2e\uff21", "\u3000ana\t"])
 def test_one_person_has_one_name(text):
     assert names.person(text) == "ana"
 
 
-@pytest.mark.parametrize("text", ["", "  ", "a\nb", "a\u202eb", "x" * 129, "\u200b"])
-def test_a_person_has_a_printable_name(text):
+def test_a_person_may_be_written_in_any_script():
+    for name in (
+        "\u0905\u0928\u0940\u0924\u093e",
+        "\u5c71\u7530 \u592a\u90ce",
+        "jos\u00e9 o'neil-smith",
+    ):
+        assert names.person(name)
+    assert names.person("ana  maria") == names.person("Ana Maria")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  ", "a\x00b", "a\u202eb", "x" * 129, "\u200b"]
+    + [
+        f"ana{ignorable}"
+        for ignorable in "\ufe0f\u034f\u115f\u3164\uffa0\u17b5\u180b\u2800\U000e0100\u00ad\u2060"
+    ],
+)
+def test_a_person_has_a_name_that_shows(text):
     with pytest.raises(UsageError):
         names.person(text)
 

@@ -393,7 +393,7 @@ CASES = [
     Case(
         VIEW,
         "DROP VIEW v; CREATE MATERIALIZED VIEW v AS SELECT id FROM orders",
-        _one("view", "public.v", "materialized", "access_method"),
+        _one("view", "public.v", "materialized", "access_method") | _column("v.id", "storage"),
     ),
     Case(ROLES + VIEW, "ALTER VIEW v OWNER TO alice", _one("view", "public.v", "owner")),
     Case(VIEW, "REVOKE SELECT ON v FROM postgres", _one("view", "public.v", "owner_lacks")),
@@ -650,7 +650,7 @@ CASES = [
     Case(
         "",
         "UPDATE pg_extension SET extnamespace = 'public'::regnamespace",
-        _one("extension", "plpgsql", "schema"),
+        _one("extension", "plpgsql", "schema", "members"),
     ),
     Case("", f"COMMENT ON EXTENSION plpgsql {COMMENT}", _one("extension", "plpgsql", "comment")),
 ]
@@ -870,5 +870,162 @@ CASES += [
         "",
         "REVOKE CONNECT ON DATABASE test FROM postgres",
         _one("database", "test", "owner_lacks"),
+    ),
+]
+SPLIT = (
+    "CREATE TABLE r (id integer PRIMARY KEY) PARTITION BY RANGE (id);"
+    "CREATE TABLE r1 PARTITION OF r FOR VALUES FROM (1) TO (9) PARTITION BY RANGE (id);"
+    "CREATE TABLE r11 PARTITION OF r1 FOR VALUES FROM (1) TO (5);"
+    "CREATE TABLE child (o integer CONSTRAINT fk REFERENCES r);"
+)
+BASE = (
+    "CREATE TYPE b; CREATE FUNCTION b_in(cstring) RETURNS b LANGUAGE internal IMMUTABLE STRICT"
+    " AS 'textin'; CREATE FUNCTION b_out(b) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT"
+    " AS 'textout'; CREATE FUNCTION b_send(b) RETURNS bytea LANGUAGE internal IMMUTABLE STRICT"
+    " AS 'textsend'; CREATE TYPE b (INPUT = b_in, OUTPUT = b_out);"
+)
+MOVING = (
+    "CREATE AGGREGATE g(integer) (sfunc = int4pl, stype = integer, msfunc = int4pl,"
+    " minvfunc = int4mi, mstype = integer, mfinalfunc = int4um{});"
+)
+DANGLING = (
+    "UPDATE pg_class SET relacl = acldefault('r', relowner)"
+    " || makeaclitem(99999, relowner, 'SELECT', false) WHERE relname = 'orders'"
+)
+CASES += [
+    # memberships of predefined roles; more in test_snapshot.py
+    Case(ROLES, "GRANT dba TO pg_monitor", _one("membership", "pg_monitor in dba", "+")),
+    # triggers that enforce
+    Case(
+        SPLIT,
+        "ALTER TABLE r11 DISABLE TRIGGER ALL",
+        _one("constraint", "public.child.fk", "triggers_enabled"),
+    ),
+    Case(
+        TABLE + "ALTER TABLE orders ADD CONSTRAINT u UNIQUE (id) DEFERRABLE",
+        "ALTER TABLE orders DISABLE TRIGGER ALL",
+        _one("constraint", "public.orders.u", "triggers_enabled"),
+    ),
+    # schemas that only look like the server's
+    Case(
+        "",
+        "CREATE FUNCTION pg_toast.f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        _one("function", "pg_toast.f()", "+")
+        | _one("grant", "function pg_toast.f() to PUBLIC", "+"),
+    ),
+    Case(
+        "CREATE SCHEMA evil; CREATE SCHEMA toasty",
+        "SET allow_system_table_mods = on; ALTER SCHEMA evil RENAME TO pg_temp_evil;"
+        "ALTER SCHEMA toasty RENAME TO pg_toasty",
+        _one("schema", "evil", "-")
+        | _one("schema", "pg_temp_evil", "+")
+        | _one("schema", "toasty", "-")
+        | _one("schema", "pg_toasty", "+"),
+    ),
+    Case(
+        "CREATE FUNCTION one() RETURNS integer LANGUAGE sql AS 'SELECT 1';"
+        "CREATE DOMAIN pos AS integer DEFAULT one()",
+        "ALTER FUNCTION one() RENAME TO uno",
+        _one("type", "public.pos", "default")
+        | _one("function", "public.one()", "-")
+        | _one("function", "public.uno()", "+")
+        | _one("grant", "function public.one() to PUBLIC", "-")
+        | _one("grant", "function public.uno() to PUBLIC", "+"),
+    ),
+    # roles that are gone
+    Case(TABLE, DANGLING, _one("grant", 'table public.orders to "99999"', "+")),
+    Case(
+        TABLE,
+        "UPDATE pg_class SET relowner = 99999 WHERE relname = 'orders'",
+        _table("owner"),
+    ),
+    Case(
+        POLICY,
+        "UPDATE pg_policy SET polroles = '{99999}'",
+        _one("policy", "public.orders.tenant", "roles"),
+    ),
+    # functions of extensions and of the server
+    Case(
+        EXTENDED,
+        "CREATE OR REPLACE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 2'",
+        _one("extension", "plpgsql", "members"),
+    ),
+    Case(EXTENDED, "ALTER FUNCTION f() SECURITY DEFINER", _one("extension", "plpgsql", "members")),
+    Case(
+        EXTENDED, "ALTER FUNCTION f() SET work_mem = '8MB'", _one("extension", "plpgsql", "members")
+    ),
+    Case(EXTENDED, "ALTER FUNCTION f() OWNER TO alice", _one("extension", "plpgsql", "members")),
+    Case(
+        "",
+        "ALTER FUNCTION pg_catalog.lower(text) SECURITY DEFINER",
+        _one("function", "pg_catalog.lower(text)", "+"),
+    ),
+    Case(
+        "",
+        "ALTER FUNCTION pg_catalog.lower(text) SET work_mem = '8MB'",
+        _one("function", "pg_catalog.lower(text)", "+"),
+    ),
+    Case(
+        "",
+        "CREATE OR REPLACE FUNCTION pg_catalog.lower(text) RETURNS text LANGUAGE plpgsql IMMUTABLE"
+        " STRICT AS 'BEGIN RETURN $1; END'",
+        _one("function", "pg_catalog.lower(text)", "+"),
+    ),
+    Case(
+        "",
+        "CREATE OR REPLACE FUNCTION pg_catalog.lower(text) RETURNS text LANGUAGE sql IMMUTABLE"
+        " STRICT AS 'SELECT $1'",
+        _one("function", "pg_catalog.lower(text)", "+"),
+        since=14,
+    ),
+    # attributes
+    *(
+        Case(
+            MOVING.format(""),
+            "DROP AGGREGATE g(integer); " + MOVING.format(more),
+            _one("function", "public.g(integer)", "aggregate"),
+        )
+        for more in (", mfinalfunc_modify = read_write", ", msspace = 99")
+    ),
+    Case(BASE, "ALTER TYPE b SET (STORAGE = extended)", _one("type", "public.b", "storage")),
+    Case(BASE, "ALTER TYPE b SET (SEND = b_send)", _one("type", "public.b", "functions")),
+    Case(
+        "CREATE TYPE pair AS (a integer)",
+        f"COMMENT ON COLUMN pair.a {COMMENT}",
+        _one("type", "public.pair", "field_comments"),
+    ),
+    Case(
+        "CREATE MATERIALIZED VIEW v AS SELECT 'x'::text AS a",
+        "ALTER MATERIALIZED VIEW v ALTER a SET STORAGE external",
+        _column("v.a", "storage"),
+    ),
+    Case(
+        "CREATE MATERIALIZED VIEW v AS SELECT 'x'::text AS a",
+        "ALTER MATERIALIZED VIEW v SET (toast.autovacuum_enabled = off)",
+        _one("view", "public.v", "options"),
+    ),
+    Case(
+        PARENT + "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (5);"
+        "CREATE INDEX i ON ONLY p (a); CREATE INDEX i1 ON p1 (a)",
+        "ALTER INDEX i ATTACH PARTITION i1",
+        _one("index", "public.i1", "partition_of") | _one("index", "public.i", "valid"),
+    ),
+    Case(
+        TABLE + "ALTER TABLE orders ADD CONSTRAINT nn NOT NULL id",
+        "ALTER TABLE orders ALTER CONSTRAINT nn NO INHERIT",
+        _column("orders.id", "not_null_no_inherit"),
+        since=18,
+    ),
+    Case(
+        ROLES,
+        f"{IN_SCHEMA} GRANT SELECT ON TABLES TO alice",
+        _one("default_privilege", "tables of alice in public to alice", "+"),
+    ),
+    Case(
+        ROLES + F + "ALTER FUNCTION f SET search_path = pg_catalog, app;"
+        "ALTER ROLE bob SET search_path = app",
+        "SET quote_all_identifiers = on; ALTER FUNCTION f SET search_path = pg_catalog, app;"
+        "ALTER ROLE bob SET search_path = app",
+        set(),
     ),
 ]

@@ -218,7 +218,7 @@ def test_refusals_are_told_apart(text, kind, reason):
         (errors.QueryCanceled(), ConnectionLost, "longer than its bound"),
         (errors.LockNotAvailable(), ConnectionLost, "held a lock"),
         (errors.AdminShutdown(), ConnectionLost, "went away"),
-        (errors.IdleInTransactionSessionTimeout(), ConnectionLost, "went away"),
+        (errors.IdleInTransactionSessionTimeout(), ConnectionLost, "ended the session"),
         (psycopg.OperationalError("the connection is closed"), ConnectionLost, "went away"),
         (errors.DiskFull(), ConnectionLost, "went away"),
         (errors.UntranslatableCharacter(), Unsupported, "SQLSTATE 22P05"),

@@ -27,7 +27,16 @@ def documented(major):
 
 def given(database, major):
     """kind → attributes that its queries can give."""
-    found = {parameters.KIND: {"value", "unit", "source", "source_file", "pending_restart"}}
+    found = {
+        parameters.KIND: {
+            "value",
+            "unit",
+            "source",
+            "source_file",
+            "pending_restart",
+            "pending_value",
+        }
+    }
     with psycopg.connect(database.dsn) as connection:
         connection.execute("SET search_path = pg_catalog, pg_temp")
         for name in queries.kinds():

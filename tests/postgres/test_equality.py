@@ -20,7 +20,7 @@ CREATE TABLE app.customers (id integer PRIMARY KEY, name text NOT NULL);
 CREATE TABLE app.orders (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer integer
   NOT NULL REFERENCES app.customers, total numeric(10,2) DEFAULT 0, state app.status, twice
   numeric GENERATED ALWAYS AS (total * 2) STORED);
-CREATE TABLE app.log (at date, what text) PARTITION BY RANGE (at);
+CREATE TABLE app.log (at date PRIMARY KEY, what text) PARTITION BY RANGE (at);
 CREATE TABLE app.log1 PARTITION OF app.log FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
 CREATE INDEX orders_total ON app.orders (total) WHERE total > 0;
 CREATE VIEW app.totals WITH (security_barrier) AS SELECT customer, sum(total) AS total FROM

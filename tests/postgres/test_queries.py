@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from chalicelib.kernel import canon
@@ -47,3 +49,16 @@ def test_a_required_column_that_is_null_is_no_object():
 
 def test_a_grantor_that_is_gone_has_an_empty_name():
     assert queries._privileges([["SELECT", None, "false"]]) == {"select": ['by ""']}
+
+
+def test_schemas_that_come_and_go_are_told_by_one_pattern_everywhere():
+    for name in (*queries.kinds(), *queries.SUPPORT):
+        text = queries.load(name, 18).sql
+        patterns = set(re.findall(r"~ '([^']*)'", text))
+        assert patterns <= {"^pg_(toast_)?temp_[0-9]+$"}, name
+        assert not re.search(r"nspname (LIKE|!~~)", text), name
+
+
+def test_a_line_that_reads_two_catalogues_goes_with_either():
+    for one in ("pg_enum", "pg_type"):
+        assert "FROM pg_enum" not in queries.load("fingerprint", 18, unreadable=[one]).sql

@@ -1,9 +1,10 @@
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from chalicelib.postgres import parameters
+from chalicelib.postgres import concealing, parameters
 from chalicelib.postgres.concealing import Concealer
 from chalicelib.postgres.parameters import InFile, Parameter
+from chalicelib.postgres.text import listed
 
 SECRET = "hunter2hunter2"
 HIDDEN = Concealer(lambda secret: f"<{len(secret)}>")
@@ -59,6 +60,7 @@ def test_a_parameter_that_waits_for_a_restart_says_so(database, configured):
     configured(max_connections="60")
     found = settings(database.scan())["max_connections"]
     assert found["pending_restart"] is True
+    assert found["pending_value"] == "60"
     assert found["value"] == "50"
 
 
@@ -235,3 +237,56 @@ def test_role_settings_for_everybody_have_no_parent(database):
     database.run("ALTER ROLE ALL SET work_mem = '5MB'")
     found = database.scan().objects[("role_setting", "work_mem for all roles")]
     assert found.attributes == {"value": "5MB"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a://b:" * 170_000,
+        "password" * 125_000 + "=",
+        "password" + " " * 1_000_000,
+        "password='" * 100_000,
+        "a" * 1_000_000 + "=",
+    ],
+)
+def test_values_of_a_megabyte_cost_no_more_than_their_length(value):
+    assert HIDDEN.setting("search_path", value) in {f"<{len(value)}>", value}
+    # Without the bound the work is still linear.
+    assert list(concealing._uri_passwords(value)) == []
+    assert len(list(concealing._assigned(value))) <= 50_000
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("postgres://ana:hunter@a/x http://b:c d://e:fgh@i", "postgres://ana:<6>@a/x http://b:c d://e:<3>@i"),
+        ("password='unclosed", "password=<9>"),
+        ("password1 = 'a\\'b' c", "password1 = <6> c"),
+        ("x9password=abc&token: d", "x9password=<3>&token: <1>"),
+        ("a://b:@c", "a://b:@c"),
+        ("host=a", "host=a"),
+    ],
+)  # fmt: skip
+def test_secrets_are_found_at_each_place(value, shown):
+    assert HIDDEN.setting("archive_command", value) == shown
+
+
+def test_a_conninfo_of_unusual_length_is_concealed_whole():
+    assert HIDDEN.setting("primary_conninfo", "host=" + "a" * 20_000) == "<20005>"
+
+
+@pytest.mark.parametrize(
+    ("value", "normal"),
+    [
+        ('"pg_catalog"', "pg_catalog"),
+        ('"$user", Public,"We""ird"', '"$user", public, "We""ird"'),
+        ('""', '""'),
+        ("", ""),
+        ('a"b', 'a"b'),
+        ("a,", "a,"),
+        ("a b", "a b"),
+    ],
+)
+def test_lists_of_identifiers_are_quoted_only_where_they_must_be(value, normal):
+    assert listed("search_path", value) == normal
+    assert listed("other", value) == value

@@ -14,6 +14,7 @@ from chalicelib.kernel.clock import parse_timestamp
 from chalicelib.kernel.errors import ConnectionLost, NotPermitted, Unsupported
 from chalicelib.postgres import queries
 from chalicelib.postgres import snapshot as module
+from chalicelib.postgres.connection import TIME_LIMITS
 from chalicelib.postgres.embedded import EmbeddedServer
 from chalicelib.postgres.snapshot import PostgresSource
 
@@ -151,7 +152,7 @@ def test_a_catalogue_that_may_not_be_read_costs_only_its_kinds(database):
         "GRANT pg_read_all_settings TO scanner",
     )
     seen = database.scan(database.as_role("scanner", "x"))
-    assert set(coverage(seen)) == {"policy", "function", "trigger", "grant"}
+    assert set(coverage(seen)) == {"policy", "function", "trigger", "grant", "extension"}
     assert coverage(seen)["policy"]["partial"] is False
     assert "pg_policy" in coverage(seen)["policy"]["needs"]
     assert ("table", "app.orders") in seen.objects
@@ -370,3 +371,113 @@ def test_a_kind_of_which_one_part_may_be_read_is_a_partial_gap(database):
     seen = database.scan(database.as_role("scanner", "x"))
     assert coverage(seen)["grant"]["partial"] is True
     assert ("grant", "database test to PUBLIC") in seen.objects
+
+
+@pytest.mark.parametrize(
+    "name", ["statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"]
+)
+def test_time_limits_of_the_database_do_not_end_the_scan(name, database, major):
+    if name == "transaction_timeout" and major < 17:
+        pytest.skip("from PostgreSQL 17")
+    before = database.scan().objects
+    database.run(f"ALTER DATABASE test SET {name} = '1ms'")
+    after = database.scan().objects
+    changed = {key for key in before | after if before.get(key) != after.get(key)}
+    assert ("role_setting", f"{name} for database test") in changed
+    assert changed <= {
+        ("role_setting", f"{name} for database test"),
+        ("coverage", "setting"),
+        *(("setting", limit) for limit in TIME_LIMITS),
+    }
+
+
+@pytest.mark.parametrize(("name", "state"), TIME_LIMITS.items())
+def test_a_time_limit_that_ends_a_session_is_named(name, state, database):
+    error = psycopg.OperationalError("gone")
+    error.sqlstate = state
+    with (
+        pytest.raises(ConnectionLost, match=name),
+        module.translated(database.source().where, "reading"),
+    ):
+        raise error
+
+
+def test_temporary_objects_of_others_are_no_change(database):
+    with psycopg.connect(database.dsn, autocommit=True) as other:
+
+        def work():
+            for text in (
+                "CREATE TEMP TABLE x (a serial)",
+                "CREATE FUNCTION pg_temp.f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+                "CREATE TYPE pg_temp.e AS ENUM ('a')",
+                "CREATE DOMAIN pg_temp.d AS integer CHECK (VALUE > 0)",
+                "CREATE POLICY p ON pg_temp.x",
+                "CREATE AGGREGATE pg_temp.g(integer) (sfunc = int4pl, stype = integer)",
+            ):
+                other.execute(text)
+
+        names = [query.name for query in database.source().read(when("view", {1}, work)).queries]
+    assert names.count("pins") == 1
+
+
+def test_the_schema_of_an_extension_is_no_part_of_its_members(database):
+    database.run(
+        "CREATE SCHEMA one",
+        "CREATE FUNCTION one.f() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "UPDATE pg_extension SET extnamespace = 'one'::regnamespace",
+        "ALTER EXTENSION plpgsql ADD FUNCTION one.f()",
+    )
+    key = ("extension", "plpgsql")
+    before = database.scan().objects[key].attributes["members"]
+    database.run("ALTER SCHEMA one RENAME TO two")
+    assert database.scan().objects[key].attributes["members"] == before
+
+
+def test_thousands_of_grantees_are_read(database):
+    database.run(
+        "CREATE ROLE alice",
+        "DO $$BEGIN FOR n IN 1..1500 LOOP EXECUTE format('CREATE ROLE r%s', n); END LOOP; END$$",
+        "DO $$BEGIN EXECUTE (SELECT 'GRANT SELECT ON pg_authid TO '"
+        " || string_agg(rolname, ', ') FROM pg_roles WHERE rolname ~ '^r[0-9]'); END$$",
+        "DO $$BEGIN EXECUTE (SELECT 'ALTER DEFAULT PRIVILEGES FOR ROLE alice GRANT SELECT ON"
+        " TABLES TO ' || string_agg(rolname, ', ') FROM pg_roles WHERE rolname ~ '^r[0-9]');"
+        " END$$",
+    )
+    seen = database.scan().objects
+    assert ("grant", "table pg_catalog.pg_authid to r1500") in seen
+    assert ("default_privilege", "tables of alice to r1500") in seen
+    database.run(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE alice REVOKE ALL ON TABLES FROM PUBLIC",
+        "DO $$BEGIN FOR n IN 1..1500 LOOP EXECUTE format('DROP OWNED BY r%s', n);"
+        " EXECUTE format('DROP ROLE r%s', n); END LOOP; END$$",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "undo", "key"),
+    [
+        (
+            "GRANT pg_execute_server_program TO pg_monitor",
+            "REVOKE pg_execute_server_program FROM pg_monitor",
+            ("membership", "pg_monitor in pg_execute_server_program"),
+        ),
+        (
+            "GRANT pg_read_all_stats TO pg_monitor WITH ADMIN OPTION",
+            "REVOKE ADMIN OPTION FOR pg_read_all_stats FROM pg_monitor",
+            ("membership", "pg_monitor in pg_read_all_stats"),
+        ),
+        (
+            "UPDATE pg_authid SET rolcanlogin = true WHERE rolname = 'pg_monitor'",
+            "UPDATE pg_authid SET rolcanlogin = false WHERE rolname = 'pg_monitor'",
+            ("role", "pg_monitor"),
+        ),
+    ],
+)
+def test_what_changes_about_predefined_roles_shows(change, undo, key, database):
+    before = database.scan().objects
+    database.run(change)
+    try:
+        assert database.scan().objects.keys() - before.keys() == {key}
+    finally:
+        database.run(undo)
+    assert database.scan().objects == before

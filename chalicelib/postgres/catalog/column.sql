@@ -17,13 +17,18 @@ SELECT
         WHERE k.conrelid = c.oid AND k.contype = 'n' --@ >=18
             AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated --@ >=18
     ) THEN false END AS not_null_validated, --@ >=18
+    CASE WHEN EXISTS ( --@ >=18
+        SELECT FROM pg_constraint AS k --@ >=18
+        WHERE k.conrelid = c.oid AND k.contype = 'n' --@ >=18
+            AND k.conkey = ARRAY[a.attnum] AND k.connoinherit --@ >=18
+    ) THEN true END AS not_null_no_inherit, --@ >=18
     CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS default,
     CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END AS generated,
     CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generation,
     CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity,
     CASE WHEN l.oid IS NOT NULL AND c.relkind NOT IN ('v', 'm')
         THEN ARRAY[ln.nspname, l.collname]::text[] END AS collation__id,
-    CASE WHEN c.relkind NOT IN ('v', 'm') THEN
+    CASE WHEN c.relkind <> 'v' THEN
         CASE a.attstorage
             WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'x' THEN 'extended' ELSE 'main'
         END
@@ -45,7 +50,7 @@ WHERE a.attnum > 0
     AND NOT a.attisdropped
     AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
     AND c.oid >= 16384
-    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'

@@ -6,7 +6,7 @@
 SELECT
     ARRAY[b.datname]::text[] AS name,
     ARRAY[b.xmin::text] AS meta_xmin,
-    ARRAY[o.rolname]::text[] AS owner__id,
+    ARRAY[coalesce(o.rolname, b.datdba::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('d', b.datdba)) AS d
@@ -28,6 +28,6 @@ SELECT
     ARRAY[s.spcname]::text[] AS tablespace__id,
     m.description AS comment
 FROM pg_database AS b
-JOIN pg_roles AS o ON o.oid = b.datdba
+LEFT JOIN pg_roles AS o ON o.oid = b.datdba
 JOIN pg_tablespace AS s ON s.oid = b.dattablespace
 LEFT JOIN pg_shdescription AS m ON m.objoid = b.oid AND m.classoid = 'pg_database'::regclass

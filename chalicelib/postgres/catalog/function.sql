@@ -3,6 +3,9 @@
 -- since: 13
 -- name: {name}({meta_arguments})
 -- required: meta_arguments, arguments
+-- Of the server's own functions, those that are not as initdb makes them, as far as a row can tell:
+-- none is SECURITY DEFINER, has settings or another owner, or is in another language; those in SQL
+-- have a parsed body (14), unless an argument is polymorphic.
 -- The constructors that the server makes with a range type are part of that type.
 SELECT
     ARRAY[n.nspname, p.proname]::text[] AS name,
@@ -11,7 +14,7 @@ SELECT
     CASE p.prokind
         WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window' ELSE 'function'
     END AS form,
-    ARRAY[o.rolname]::text[] AS owner__id,
+    ARRAY[coalesce(o.rolname, p.proowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('f', p.proowner)) AS d
@@ -52,6 +55,10 @@ SELECT
     CASE WHEN a.aggmtranstype <> 0 THEN format_type(a.aggmtranstype, NULL) END
         AS "aggregate.moving_state_type",
     NULLIF(a.aggsortop::regoperator::text, '0') AS "aggregate.sort_operator",
+    CASE WHEN a.aggmfinalextra THEN true END AS "aggregate.moving_final_extra",
+    CASE a.aggmfinalmodify WHEN 's' THEN 'shareable' WHEN 'w' THEN 'read write' END
+        AS "aggregate.moving_final_modify",
+    NULLIF(a.aggmtransspace, 0) AS "aggregate.moving_state_size",
     CASE WHEN a.aggfinalextra THEN true END AS "aggregate.final_extra",
     CASE a.aggfinalmodify WHEN 's' THEN 'shareable' WHEN 'w' THEN 'read write' END
         AS "aggregate.final_modify",
@@ -61,13 +68,18 @@ SELECT
     m.description AS comment
 FROM pg_proc AS p
 JOIN pg_namespace AS n ON n.oid = p.pronamespace
-JOIN pg_roles AS o ON o.oid = p.proowner
+LEFT JOIN pg_roles AS o ON o.oid = p.proowner
 JOIN pg_language AS l ON l.oid = p.prolang
 LEFT JOIN pg_aggregate AS a ON a.aggfnoid = p.oid
 LEFT JOIN pg_description AS m
     ON m.objoid = p.oid AND m.classoid = 'pg_proc'::regclass AND m.objsubid = 0
-WHERE p.oid >= 16384
-    AND n.nspname !~ '^pg_(toast|temp_)'
+WHERE (
+        p.oid >= 16384 OR p.prosecdef OR p.proconfig IS NOT NULL OR p.proowner <> 10
+        OR l.lanname NOT IN ('internal', 'c', 'sql')
+        OR (l.lanname = 'sql' AND p.prosqlbody IS NULL --@ >=14
+            AND oidvectortypes(p.proargtypes) NOT LIKE '%any%') --@ >=14
+    )
+    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_proc'::regclass AND x.objid = p.oid AND x.deptype = 'e'

@@ -17,7 +17,7 @@ WITH extension_members AS (
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
-        AND c.oid >= 16384 AND n.nspname !~ '^pg_(toast|temp_)'
+        AND c.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
         AND ('pg_class'::regclass, c.oid) NOT IN (SELECT e.classid, e.objid FROM extension_members AS e)
     UNION ALL
     SELECT
@@ -27,7 +27,7 @@ WITH extension_members AS (
     JOIN pg_class AS c ON c.oid = a.attrelid
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
-        AND c.oid >= 16384 AND n.nspname !~ '^pg_(toast|temp_)'
+        AND c.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
         AND ('pg_class'::regclass, c.oid) NOT IN (SELECT e.classid, e.objid FROM extension_members AS e)
     UNION ALL
     SELECT
@@ -36,7 +36,7 @@ WITH extension_members AS (
         acldefault('f', p.proowner), p.xmin::text
     FROM pg_proc AS p
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
-    WHERE p.oid >= 16384 AND n.nspname !~ '^pg_(toast|temp_)'
+    WHERE p.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
         AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT e.classid, e.objid FROM extension_members AS e)
         AND NOT EXISTS (
             SELECT FROM pg_depend AS x
@@ -50,7 +50,7 @@ WITH extension_members AS (
     FROM pg_type AS t
     JOIN pg_namespace AS n ON n.oid = t.typnamespace
     LEFT JOIN pg_class AS c ON c.oid = t.typrelid
-    WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast|temp_)'
+    WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
         AND t.typtype IN ('e', 'd', 'c', 'r', 'b')
         AND (t.typtype <> 'c' OR c.relkind = 'c')
         AND NOT EXISTS (SELECT FROM pg_type AS y WHERE y.typarray = t.oid)
@@ -60,7 +60,7 @@ WITH extension_members AS (
         'schema', ARRAY[n.nspname]::text[], '', n.nspowner, n.nspacl,
         acldefault('n', n.nspowner), n.xmin::text
     FROM pg_namespace AS n
-    WHERE (n.oid >= 16384 OR n.nspname = 'public') AND n.nspname !~ '^pg_(toast|temp_)'
+    WHERE (n.oid >= 16384 OR n.nspname = 'public') AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
         AND ('pg_namespace'::regclass, n.oid) NOT IN (SELECT e.classid, e.objid FROM extension_members AS e)
     UNION ALL
     SELECT
@@ -113,7 +113,7 @@ SELECT
     e.kind AS meta_kind,
     e.name,
     e.signature AS meta_signature,
-    CASE WHEN e.grantee <> 0 THEN ARRAY[r.rolname]::text[] END AS meta_grantee,
+    CASE WHEN e.grantee <> 0 THEN ARRAY[coalesce(r.rolname, e.grantee::text)]::text[] END AS meta_grantee,
     ARRAY[e.xmin] AS meta_xmin,
     e.privileges AS privileges__acl,
     CASE WHEN e.acl IS NULL OR e.given = (

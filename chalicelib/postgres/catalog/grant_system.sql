@@ -48,10 +48,10 @@ WITH extension_members AS (
         'pg_namespace'::regclass, n.oid, 0, 'schema', ARRAY[n.nspname]::text[], '', n.nspowner,
         n.nspacl, acldefault('n', n.nspowner), n.xmin::text
     FROM pg_namespace AS n
-    WHERE n.nspname NOT IN ('public') AND n.nspname !~ '^pg_(toast|temp_)'
-), touched AS (
+    WHERE n.nspname NOT IN ('public') AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
+), touched AS MATERIALIZED (
     SELECT
-        o.kind, o.name, o.signature, o.owner, o.xmin,
+        o.class, o.oid, o.sub, o.kind, o.name, o.signature, o.owner, o.xmin,
         coalesce(o.acl, o.defaults) AS acl, coalesce(i.initprivs, o.defaults) AS initial
     FROM objects AS o
     LEFT JOIN pg_init_privs AS i
@@ -60,47 +60,51 @@ WITH extension_members AS (
         o.oid < 16384
         OR (o.class, o.oid) IN (SELECT e.classid, e.objid FROM extension_members AS e)
     ) AND coalesce(o.acl, o.defaults)::text IS DISTINCT FROM coalesce(i.initprivs, o.defaults)::text
-), entries AS (
+), has AS MATERIALIZED (
     SELECT
-        t.*, g.grantee,
-        (
-            SELECT array_agg(
-                ARRAY[x.privilege_type, coalesce(b.rolname, x.grantor::text), x.is_grantable::text]
-            )
-            FROM aclexplode(t.acl) AS x
-            LEFT JOIN pg_roles AS b ON b.oid = x.grantor
-            WHERE x.grantee = g.grantee
-        ) AS privileges,
-        (
-            SELECT array_agg(lower(x.privilege_type))
-            FROM aclexplode(t.initial) AS x
-            WHERE x.grantee = g.grantee AND NOT EXISTS (
-                SELECT FROM aclexplode(t.acl) AS y
-                WHERE y.grantee = x.grantee AND y.privilege_type = x.privilege_type
-            )
-        ) AS lacks,
-        ARRAY(
-            SELECT format('%s %s %s', x.privilege_type, x.grantor, x.is_grantable) AS entry
-            FROM aclexplode(t.acl) AS x WHERE x.grantee = g.grantee ORDER BY entry
-        ) AS given,
-        ARRAY(
-            SELECT format('%s %s %s', x.privilege_type, x.grantor, x.is_grantable) AS entry
-            FROM aclexplode(t.initial) AS x WHERE x.grantee = g.grantee ORDER BY entry
-        ) AS given_at_first
+        t.class, t.oid, t.sub, x.grantee,
+        array_agg(ARRAY[x.privilege_type, coalesce(b.rolname, x.grantor::text), x.is_grantable::text])
+            AS privileges,
+        array_agg(lower(x.privilege_type)) AS held,
+        array_agg(
+            format('%s %s %s', x.privilege_type, x.grantor, x.is_grantable)
+            ORDER BY x.privilege_type, x.grantor, x.is_grantable
+        ) AS given
     FROM touched AS t
-    CROSS JOIN LATERAL (
-        SELECT x.grantee FROM aclexplode(t.acl) AS x
-        UNION SELECT x.grantee FROM aclexplode(t.initial) AS x
-    ) AS g
+    CROSS JOIN LATERAL aclexplode(t.acl) AS x
+    LEFT JOIN pg_roles AS b ON b.oid = x.grantor
+    GROUP BY t.class, t.oid, t.sub, x.grantee
+), had AS MATERIALIZED (
+    SELECT
+        t.class, t.oid, t.sub, x.grantee,
+        array_agg(lower(x.privilege_type)) AS held,
+        array_agg(
+            format('%s %s %s', x.privilege_type, x.grantor, x.is_grantable)
+            ORDER BY x.privilege_type, x.grantor, x.is_grantable
+        ) AS given
+    FROM touched AS t
+    CROSS JOIN LATERAL aclexplode(t.initial) AS x
+    GROUP BY t.class, t.oid, t.sub, x.grantee
+), changed AS (
+    SELECT
+        class, oid, sub, grantee, has.privileges,
+        ARRAY(SELECT p FROM unnest(had.held) AS p WHERE p <> ALL (coalesce(has.held, '{}'))) AS lacks
+    FROM has
+    FULL JOIN had USING (class, oid, sub, grantee)
+    WHERE has.given IS DISTINCT FROM had.given
+), entries AS (
+    SELECT t.kind, t.name, t.signature, t.owner, t.xmin, c.grantee, c.privileges, c.lacks
+    FROM touched AS t
+    JOIN changed AS c ON c.class = t.class AND c.oid = t.oid AND c.sub = t.sub
 )
 SELECT
     e.kind AS meta_kind,
     e.name,
     e.signature AS meta_signature,
-    CASE WHEN e.grantee <> 0 THEN ARRAY[r.rolname]::text[] END AS meta_grantee,
+    CASE WHEN e.grantee <> 0 THEN ARRAY[coalesce(r.rolname, e.grantee::text)]::text[] END AS meta_grantee,
     ARRAY[e.xmin] AS meta_xmin,
     e.privileges AS privileges__acl,
     e.lacks AS lacks__set
 FROM entries AS e
 LEFT JOIN pg_roles AS r ON r.oid = e.grantee
-WHERE e.grantee <> e.owner AND e.given <> e.given_at_first
+WHERE e.grantee <> e.owner

@@ -1,5 +1,5 @@
 -- kind: index
--- needs: SELECT on pg_index, pg_class, pg_namespace, pg_tablespace, pg_depend, pg_description
+-- needs: SELECT on pg_index, pg_class, pg_namespace, pg_inherits, pg_tablespace, pg_depend, pg_description
 -- since: 13
 -- name: {name}
 -- of: {meta_parent} {meta_of}
@@ -17,6 +17,13 @@ SELECT
     i.indislive AS live,
     i.indisclustered AS clustered,
     i.indisreplident AS replica_identity,
+    (
+        SELECT ARRAY[pn.nspname, p.relname]::text[]
+        FROM pg_inherits AS h
+        JOIN pg_class AS p ON p.oid = h.inhparent
+        JOIN pg_namespace AS pn ON pn.oid = p.relnamespace
+        WHERE h.inhrelid = c.oid LIMIT 1
+    ) AS partition_of__id,
     CASE WHEN s.oid IS NOT NULL THEN ARRAY[s.spcname]::text[] END AS tablespace__id,
     m.description AS comment
 FROM pg_index AS i
@@ -29,7 +36,7 @@ LEFT JOIN pg_description AS m
     ON m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = 0
 WHERE t.relkind IN ('r', 'p', 'm')
     AND t.oid >= 16384
-    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = t.oid AND x.deptype = 'e'

@@ -3,17 +3,23 @@
 -- since: 13
 -- name: {name_member} in {name_role}
 -- of: role {name_member}
+-- The three memberships of pg_monitor that initdb makes are left out, as long as they are unchanged.
 SELECT
-    ARRAY[u.rolname]::text[] AS name_member,
-    ARRAY[r.rolname]::text[] AS name_role,
+    ARRAY[coalesce(u.rolname, g.member::text)]::text[] AS name_member,
+    ARRAY[coalesce(r.rolname, g.roleid::text)]::text[] AS name_role,
     array_agg(g.xmin::text) AS meta_xmin,
     bool_or(g.admin_option) AS admin,
     bool_or(g.inherit_option) AS inherit, --@ >=16
     bool_or(g.set_option) AS set, --@ >=16
-    array_agg(b.rolname::text) FILTER (WHERE b.oid IS NOT NULL) AS grantors__ids
+    array_agg(coalesce(b.rolname, g.grantor::text)) FILTER (WHERE g.grantor <> 0) AS grantors__ids
 FROM pg_auth_members AS g
-JOIN pg_roles AS u ON u.oid = g.member
-JOIN pg_roles AS r ON r.oid = g.roleid
+LEFT JOIN pg_roles AS u ON u.oid = g.member
+LEFT JOIN pg_roles AS r ON r.oid = g.roleid
 LEFT JOIN pg_roles AS b ON b.oid = g.grantor
-WHERE NOT (u.oid < 16384 AND u.rolname LIKE 'pg\_%')
-GROUP BY u.rolname, r.rolname
+WHERE (
+    u.rolname = 'pg_monitor'
+    AND r.rolname IN ('pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')
+    AND g.grantor = 10 AND NOT g.admin_option
+    AND g.inherit_option AND g.set_option --@ >=16
+) IS NOT TRUE
+GROUP BY g.member, g.roleid, u.rolname, r.rolname

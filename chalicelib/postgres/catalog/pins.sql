@@ -13,5 +13,9 @@ SELECT
     pg_catalog.set_config('standard_conforming_strings', 'on', false),
     pg_catalog.set_config('transform_null_equals', 'off', false),
     pg_catalog.set_config('row_security', 'off', false),
+    pg_catalog.set_config('lc_monetary', 'C', false),
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '0', false),
+    pg_catalog.set_config('idle_session_timeout', '0', false), --@ >=14
+    pg_catalog.set_config('transaction_timeout', '0', false), --@ >=17
     pg_catalog.set_config('lock_timeout', %(lock)s::pg_catalog.text, false),
     pg_catalog.set_config('statement_timeout', %(statement)s::pg_catalog.text, false)

@@ -13,7 +13,8 @@ SELECT
     END AS command,
     p.polpermissive AS permissive,
     ARRAY(
-        SELECT r.rolname::text FROM unnest(p.polroles) AS u (oid)
+        SELECT CASE WHEN u.oid <> 0 THEN coalesce(r.rolname, u.oid::text) END
+        FROM unnest(p.polroles) AS u (oid)
         LEFT JOIN pg_roles AS r ON r.oid = u.oid
     ) AS roles__ids,
     pg_get_expr(p.polqual, p.polrelid) AS using,
@@ -25,7 +26,7 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_description AS m
     ON m.objoid = p.oid AND m.classoid = 'pg_policy'::regclass AND m.objsubid = 0
 WHERE c.oid >= 16384
-    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'

@@ -24,7 +24,7 @@ SELECT
         LIMIT 1
     ) AS owned_by__id,
     CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END AS persistence,
-    ARRAY[o.rolname]::text[] AS owner__id,
+    ARRAY[coalesce(o.rolname, c.relowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('s', c.relowner)) AS d
@@ -37,11 +37,11 @@ SELECT
 FROM pg_sequence AS q
 JOIN pg_class AS c ON c.oid = q.seqrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_roles AS o ON o.oid = c.relowner
+LEFT JOIN pg_roles AS o ON o.oid = c.relowner
 LEFT JOIN pg_description AS m
     ON m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = 0
 WHERE c.oid >= 16384
-    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'

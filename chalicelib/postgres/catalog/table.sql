@@ -11,7 +11,7 @@ SELECT
     ) AS meta_dropped,
     CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END AS persistence,
     CASE c.relkind WHEN 'p' THEN 'partitioned' WHEN 'f' THEN 'foreign' ELSE 'table' END AS form,
-    ARRAY[o.rolname]::text[] AS owner__id,
+    ARRAY[coalesce(o.rolname, c.relowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('r', c.relowner)) AS d
@@ -51,7 +51,7 @@ SELECT
     m.description AS comment
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_roles AS o ON o.oid = c.relowner
+LEFT JOIN pg_roles AS o ON o.oid = c.relowner
 LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
 LEFT JOIN pg_am AS am ON am.oid = c.relam
 LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
@@ -63,7 +63,7 @@ LEFT JOIN pg_description AS m
     ON m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = 0
 WHERE c.relkind IN ('r', 'p', 'f')
     AND c.oid >= 16384
-    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'

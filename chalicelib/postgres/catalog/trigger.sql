@@ -25,7 +25,7 @@ LEFT JOIN pg_description AS m
     ON m.objoid = g.oid AND m.classoid = 'pg_trigger'::regclass AND m.objsubid = 0
 WHERE NOT g.tgisinternal
     AND c.oid >= 16384
-    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'

@@ -12,7 +12,7 @@ SELECT
         WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite' WHEN 'r' THEN 'range'
         WHEN 'p' THEN 'shell' ELSE 'base'
     END AS form,
-    ARRAY[o.rolname]::text[] AS owner__id,
+    ARRAY[coalesce(o.rolname, t.typowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('T', t.typowner)) AS d
@@ -26,7 +26,19 @@ SELECT
     ) AS labels,
     CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END AS base,
     CASE WHEN t.typtype = 'd' THEN t.typnotnull END AS not_null,
-    t.typdefault AS default,
+    coalesce(pg_get_expr(t.typdefaultbin, 'pg_type'::regclass), t.typdefault) AS default,
+    CASE WHEN t.typtype = 'b' THEN NULLIF(t.typinput::regprocedure::text, '-') END AS "functions.input",
+    CASE WHEN t.typtype = 'b' THEN NULLIF(t.typoutput::regprocedure::text, '-') END AS "functions.output",
+    CASE WHEN t.typtype = 'b' THEN NULLIF(t.typreceive::regprocedure::text, '-') END AS "functions.receive",
+    CASE WHEN t.typtype = 'b' THEN NULLIF(t.typsend::regprocedure::text, '-') END AS "functions.send",
+    CASE WHEN t.typtype = 'b' THEN NULLIF(t.typmodin::regprocedure::text, '-') END AS "functions.modifier_input",
+    CASE WHEN t.typtype = 'b' THEN NULLIF(t.typmodout::regprocedure::text, '-') END AS "functions.modifier_output",
+    CASE WHEN t.typtype = 'b' THEN NULLIF(t.typanalyze::regprocedure::text, '-') END AS "functions.analyze",
+    CASE WHEN t.typtype = 'b' THEN
+        CASE t.typstorage
+            WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'x' THEN 'extended' ELSE 'main'
+        END
+    END AS storage,
     CASE WHEN t.typtype = 'd' AND l.oid IS NOT NULL
         THEN ARRAY[ln.nspname, l.collname]::text[] END AS collation__id,
     ARRAY(
@@ -39,6 +51,14 @@ SELECT
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         ORDER BY a.attnum
     ) AS fields__fields,
+    ARRAY(
+        SELECT quote_ident(a.attname) || ': ' || s.description
+        FROM pg_attribute AS a
+        JOIN pg_description AS s
+            ON s.objoid = c.oid AND s.classoid = 'pg_class'::regclass AND s.objsubid = a.attnum
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY a.attnum
+    ) AS field_comments,
     CASE WHEN r.rngtypid IS NOT NULL THEN format_type(r.rngsubtype, NULL) END AS subtype,
     CASE WHEN oc.oid IS NOT NULL THEN ARRAY[ocn.nspname, oc.opcname]::text[] END AS opclass__id,
     CASE WHEN rl.oid IS NOT NULL THEN ARRAY[rln.nspname, rl.collname]::text[] END
@@ -49,7 +69,7 @@ SELECT
     m.description AS comment
 FROM pg_type AS t
 JOIN pg_namespace AS n ON n.oid = t.typnamespace
-JOIN pg_roles AS o ON o.oid = t.typowner
+LEFT JOIN pg_roles AS o ON o.oid = t.typowner
 LEFT JOIN pg_class AS c ON c.oid = t.typrelid AND t.typtype = 'c'
 LEFT JOIN pg_type AS b ON b.oid = t.typbasetype
 LEFT JOIN pg_collation AS l ON l.oid = t.typcollation AND t.typcollation <> b.typcollation
@@ -62,7 +82,7 @@ LEFT JOIN pg_namespace AS rln ON rln.oid = rl.collnamespace
 LEFT JOIN pg_description AS m
     ON m.objoid = t.oid AND m.classoid = 'pg_type'::regclass AND m.objsubid = 0
 WHERE t.oid >= 16384
-    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND t.typtype IN ('e', 'd', 'c', 'r', 'p', 'b')
     AND (t.typtype <> 'c' OR c.relkind = 'c')
     AND NOT EXISTS (SELECT FROM pg_type AS e WHERE e.typarray = t.oid)

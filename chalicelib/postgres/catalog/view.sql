@@ -8,7 +8,7 @@ SELECT
     ARRAY[c.xmin::text, w.xmin::text] AS meta_xmin,
     pg_get_viewdef(c.oid) AS definition,
     c.relkind = 'm' AS materialized,
-    ARRAY[o.rolname]::text[] AS owner__id,
+    ARRAY[coalesce(o.rolname, c.relowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('r', c.relowner)) AS d
@@ -33,13 +33,14 @@ SELECT
         SELECT p.option_name || '=' || coalesce(p.option_value, '')
         FROM pg_options_to_table(c.reloptions) AS p
         WHERE p.option_name NOT IN ('security_barrier', 'security_invoker', 'check_option')
-    ) AS options__options,
+    ) || ARRAY(SELECT 'toast.' || r FROM unnest(t.reloptions) AS r) AS options__options,
     am.amname::text AS access_method,
     CASE WHEN s.oid IS NOT NULL THEN ARRAY[s.spcname]::text[] END AS tablespace__id,
     m.description AS comment
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_roles AS o ON o.oid = c.relowner
+LEFT JOIN pg_roles AS o ON o.oid = c.relowner
+LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
 LEFT JOIN pg_rewrite AS w ON w.ev_class = c.oid AND w.rulename = '_RETURN'
 LEFT JOIN pg_am AS am ON am.oid = c.relam
 LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
@@ -47,7 +48,7 @@ LEFT JOIN pg_description AS m
     ON m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = 0
 WHERE c.relkind IN ('v', 'm')
     AND c.oid >= 16384
-    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
