@@ -62,6 +62,7 @@ class PostgresSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect_timeout_seconds: int = 10
     statement_timeout_seconds: int = 300
     lock_timeout_seconds: int = 10
+    scan_timeout_seconds: int = 900
 
 
 class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -282,6 +282,7 @@ def source(
         connect_timeout_seconds=bounds.connect_timeout_seconds,
         statement_timeout_seconds=bounds.statement_timeout_seconds,
         lock_timeout_seconds=bounds.lock_timeout_seconds,
+        scan_timeout_seconds=bounds.scan_timeout_seconds,
     )
 
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 # Words in the names of extensions' and applications' own parameters, and of options.
 _SECRET_WORD = re.compile(
-    r"passw|passphrase|secret|token|key|credential|private|jwt|salt", re.IGNORECASE
+    r"pass|pwd|secret|token|key|credential|private|jwt|salt|auth|bearer", re.IGNORECASE
 )
+# A command with any of these in it is concealed whole: options have too many forms to find secrets.
+_SUSPECT_COMMAND = re.compile(r"pass|pwd|secret|token|key|auth|bearer|user|@", re.IGNORECASE)
 _CONNINFO: Final = frozenset({"primary_conninfo"})
 _SECRET_PARAMETERS: Final = frozenset({"ssl_passphrase_command"})
 _SECRET_KEYWORDS: Final = frozenset(
@@ -36,10 +38,8 @@ MAX_READ_CHARS: Final = 16_384  # longer values are concealed whole; any role ma
 _USER = re.compile(r"[^\s/@:]*:")
 _STOP = re.compile(r"[\s@]")
 _WORD = re.compile(r"[a-z0-9_]+", re.IGNORECASE)
-_ASSIGNED_WORD = re.compile(
-    r"password|passwd|passphrase|secret|token|access_key|api_?key", re.IGNORECASE
-)
-_HEAD = re.compile(r"\s*[=:]\s*")
+_ASSIGNED_WORD = re.compile(r"pass|pwd|secret|token|access_key|api_?key|auth|bearer", re.IGNORECASE)
+_HEAD = re.compile(r"[\"']?\s*[=:]\s*")
 _VALUE = re.compile(r"'(?:[^'\\]|\\.|'')*'?|\"[^\"]*\"?|[^\s'\"&;,]+", re.DOTALL)
 
 
@@ -57,6 +57,8 @@ class Concealer:
         if folded in _CONNINFO:
             return self._conninfo(value)
         if folded in _SECRET_PARAMETERS or ("." in folded and _SECRET_WORD.search(folded)):
+            return self._conceal(value)
+        if folded.endswith("_command") and _SUSPECT_COMMAND.search(value):
             return self._conceal(value)
         return self._within(value)
 

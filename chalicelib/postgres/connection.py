@@ -6,6 +6,9 @@ password, and never libpq's text: of a DSN that it misread, that text may quote 
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -121,7 +124,12 @@ def describe(dsn: str) -> dict[str, str]:
     port = given.get("port") or defaults.get("port") or "5432"
     user = given.get("user") or defaults.get("user") or ""
     dbname = given.get("dbname") or defaults.get("dbname") or user
-    misread = "@" in host or ("@" in dbname and "user" not in given)
+    # A password in the wrong place would be shown as a host, a database or a user.
+    misread = (
+        any(set(one) & set("@=; \t\n") for one in host.split(",") if not one.startswith("/"))
+        or bool(set(given.get("dbname", "")) & set("@=:;"))
+        or bool(set(user) & set(":;=/ \t\n"))
+    )
     if misread or not all(one.isdigit() for one in port.split(",") if one):
         raise UsageError(
             "the DSN does not split into user, password, host and port",
@@ -173,6 +181,36 @@ def connect(dsn: str, *, timeout_seconds: int = CONNECT_TIMEOUT_SECONDS) -> psyc
             next_step="upgrade the server",
         )
     return connection
+
+
+@contextmanager
+def deadline(connection: psycopg.Connection[Row], seconds: float) -> Iterator[None]:
+    """A block that ends the connection when it takes longer. Raises: ConnectionLost, then.
+
+    The server's own timeouts bind an honest server; one that has stalled, or a network that lets
+    keepalives through and nothing else, is bound by this.
+    """
+    expired = threading.Event()
+
+    def cut() -> None:
+        expired.set()
+        with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except ConnectionLost as error:
+        if expired.is_set():
+            raise ConnectionLost(
+                f"the target was not read within {seconds:g} seconds",
+                next_step="look at the server and the network, or raise scan_timeout_seconds",
+            ) from error
+        raise
+    finally:
+        timer.cancel()
 
 
 def _at(where: dict[str, str]) -> str:

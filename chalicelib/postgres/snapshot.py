@@ -27,6 +27,7 @@ from chalicelib.postgres.connection import (
     CONNECT_TIMEOUT_SECONDS,
     TIME_LIMITS,
     connect,
+    deadline,
     describe,
     translated,
 )
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 ATTEMPTS: Final = 3  # readings of a schema that changes while it is read
 STATEMENT_TIMEOUT_SECONDS: Final = 60
 LOCK_TIMEOUT_SECONDS: Final = 5
+SCAN_TIMEOUT_SECONDS: Final = 900  # of our own clock: a server that stalls keeps no time
 _NEEDED: Final = frozenset({"pins", "identity"})
 
 # What a definition's function raises when its object vanished under it. Source: Appendix A.
@@ -92,8 +94,10 @@ class PostgresSource:
         connect_timeout_seconds: int = CONNECT_TIMEOUT_SECONDS,
         lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
         statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+        scan_timeout_seconds: float = SCAN_TIMEOUT_SECONDS,
     ) -> None:
         self._dsn = dsn
+        self._scan_timeout_seconds = scan_timeout_seconds
         self.where = describe(dsn)
         self._conceal = Concealer(conceal)
         self._connect_timeout_seconds = connect_timeout_seconds
@@ -124,7 +128,8 @@ class PostgresSource:
                     unbound=unbound,
                 )
                 try:
-                    return look.read(progress)
+                    with deadline(connection, self._scan_timeout_seconds):
+                        return look.read(progress)
                 except _DeniedError as error:
                     denied.add(error.name)
                 except _CutShortError:

@@ -39,7 +39,7 @@ def test_the_database_is_its_owner_s_alone_and_synchronous(documents, path):
 def test_a_file_that_is_no_database_is_an_error_that_says_what_to_do(path, content):
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(StoreUnavailable, match="cannot be used|its one table") as error:
+    with pytest.raises(StoreUnavailable, match=r"cannot be used|its one table") as error:
         SqliteDocuments(path).get("a")
     assert "restore it from a copy" in error.value.next_step
     assert path.read_bytes() == content

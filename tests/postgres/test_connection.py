@@ -5,6 +5,7 @@ import threading
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.conninfo import make_conninfo
 
 from chalicelib.kernel.errors import (
     AuthenticationFailed,
@@ -235,3 +236,67 @@ def test_a_server_that_is_too_old_is_unsupported(database, monkeypatch):
     monkeypatch.setattr(connection, "OLDEST_MAJOR", 99)
     with pytest.raises(Unsupported, match="expected 99 or newer"):
         connect(database.dsn)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://ana:p@ss/hunter2@h/db",
+        "user=ana dbname=postgresql://ana:hunter2@h/db",
+        "host='h password=hunter2'",
+        "user=ana:hunter2 host=h",
+        "postgresql://ana%3Ahunter2@h/db",
+        "host=ana;hunter2@h",
+    ],
+)
+def test_a_password_in_the_wrong_place_is_not_shown(dsn):
+    with pytest.raises(UsageError) as refused:
+        describe(dsn)
+    assert "hunter2" not in str(refused.value) + refused.value.next_step
+
+
+@pytest.mark.parametrize("dsn", ["user=ana@server host=h.example", "host=/run/a=b", "host=::1"])
+def test_names_that_only_look_odd_are_taken(dsn):
+    assert describe(dsn)
+
+
+class Stall:
+    """A proxy that passes on so many bytes from the server, and then nothing, and never ends."""
+
+    def __init__(self, port, after):
+        self.after = after
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.target = port
+        self.open = []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        client, _ = self.server.accept()
+        upstream = socket.create_connection(("127.0.0.1", self.target))
+        self.open += [client, upstream]
+        threading.Thread(target=self.pump, args=(client, upstream, None), daemon=True).start()
+        self.pump(upstream, client, self.after)
+
+    def pump(self, source, sink, bound):
+        passed = 0
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                passed += len(data)
+                if bound is not None and passed > bound:
+                    return
+                sink.sendall(data)
+
+    def close(self):
+        for one in (*self.open, self.server):
+            one.close()
+
+
+def test_a_server_that_stalls_is_left(database):
+    proxy = Stall(database.server.port, after=20_000)
+    try:
+        dsn = make_conninfo(database.dsn, port=proxy.port)
+        with pytest.raises(ConnectionLost, match=r"not read within 1 seconds"):
+            database.read(dsn, scan_timeout_seconds=1)
+    finally:
+        proxy.close()

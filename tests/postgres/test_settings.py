@@ -268,7 +268,7 @@ def test_values_of_a_megabyte_cost_no_more_than_their_length(value):
     ],
 )  # fmt: skip
 def test_secrets_are_found_at_each_place(value, shown):
-    assert HIDDEN.setting("archive_command", value) == shown
+    assert HIDDEN.setting("cluster_name", value) == shown
 
 
 def test_a_conninfo_of_unusual_length_is_concealed_whole():
@@ -290,3 +290,24 @@ def test_a_conninfo_of_unusual_length_is_concealed_whole():
 def test_lists_of_identifiers_are_quoted_only_where_they_must_be(value, normal):
     assert listed("search_path", value) == normal
     assert listed("other", value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["curl --user bob:x", "put --password x", "curl -H 'Authorization: Bearer x'", "put ana@host"],
+)
+def test_a_command_that_may_hold_a_secret_is_concealed_whole(value):
+    assert HIDDEN.setting("archive_command", value) == f"<{len(value)}>"
+
+
+def test_a_plain_command_stays_visible():
+    assert HIDDEN.setting("archive_command", "cp %p /archive/%f") == "cp %p /archive/%f"
+
+
+@pytest.mark.parametrize("name", ["app.db_pass", "app.pwd", "app.auth_header"])
+def test_more_words_that_name_secrets(name):
+    assert HIDDEN.setting(name, SECRET) == "<14>"
+
+
+def test_a_password_in_json_is_concealed():
+    assert SECRET not in HIDDEN.setting("app.config", '{"password": "' + SECRET + '"}')
