@@ -202,7 +202,7 @@ def deadline(connection: psycopg.Connection[Row], seconds: float) -> Iterator[No
     timer.start()
     try:
         yield
-    except ConnectionLost as error:
+    except Exception as error:  # whatever a connection that was cut looks like
         if expired.is_set():
             raise ConnectionLost(
                 f"the target was not read within {seconds:g} seconds",
