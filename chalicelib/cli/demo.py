@@ -24,6 +24,7 @@ from rich.text import Text
 
 from chalicelib.cli.app import app, finish
 from chalicelib.cli.text import out, plain
+from chalicelib.drift.finding import SHORT_ID
 from chalicelib.kernel.errors import CouldNotTell, UsageError
 from chalicelib.postgres.embedded import EmbeddedServer
 
@@ -116,7 +117,7 @@ class _Story:
         self._run("scan", "shop", expect=1)
 
         self._chapter("One finding, in full")
-        self._run("drift", "show", self._worst(), expect=0)
+        self._run("drift", "show", self._worst()[:SHORT_ID], expect=0)
 
         self._chapter("The evidence")
         self._run("evidence", "ls", "--last", "6", expect=0)

@@ -15,6 +15,7 @@ from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
 from chalicelib.cli.text import clip, emit, out, plain, say
+from chalicelib.drift.finding import SHORT_ID
 from chalicelib.evidence import note
 from chalicelib.kernel import merkle, names
 from chalicelib.kernel.errors import Malformed, NotFound, UsageError
@@ -190,7 +191,7 @@ def _encode(entry: Entry) -> dict[str, Any]:
 def _says(entry: Entry) -> str:
     body = entry.body
     parts = [
-        str(body[key])
+        body[key][:SHORT_ID] if key in {"id", "proposal"} else body[key]
         for key in ("outcome", "proposal", "id", "severity", "title", "until", "reason", "name")
         if isinstance(body.get(key), str)
     ]

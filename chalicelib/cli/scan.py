@@ -13,7 +13,7 @@ from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
 from chalicelib.cli.text import complain, emit, out, plain, say
 from chalicelib.drift import finding
-from chalicelib.drift.finding import Disposition
+from chalicelib.drift.finding import SHORT_ID, Disposition
 from chalicelib.drift.scan import Outcome, Result, scan
 from chalicelib.kernel.errors import Busy, HoldfastError, UsageError
 
@@ -160,4 +160,4 @@ def _show(one: Result) -> None:
             (found for found, at in one.findings if at is Disposition.OPEN),
             key=lambda found: found.severity.rank,
         )
-        say(f"next: holdfast drift show {worst.id}", "bold")
+        say(f"next: holdfast drift show {worst.id[:SHORT_ID]}", "bold")

@@ -33,7 +33,7 @@ OUTCOME_STYLES = {
     "refused": "bold white on red",
 }
 MAX_DIFF_LINES = 6
-MAX_DIFF_COLUMNS = 40
+MAX_DIFF_COLUMNS = 36
 GISTS = ("value", "definition", "type", "form", "version", "command")
 
 
@@ -195,8 +195,8 @@ def committed(one: Finding) -> list[Text]:
         return [_moment(when.committed)]
     if not out().is_terminal:
         return [_moment(moment) for moment in (when.not_before, when.not_after) if moment]
-    after = [Text.assemble("after ", _moment(when.not_before))] if when.not_before else []
-    return [*after, Text.assemble("by ", _moment(when.not_after))] if when.not_after else after
+    after = [Text.assemble("> ", _moment(when.not_before))] if when.not_before else []
+    return [*after, Text.assemble("≤ ", _moment(when.not_after))] if when.not_after else after
 
 
 def _moment(text: str) -> Text:

@@ -14,7 +14,7 @@ import msgspec
 
 from chalicelib.drift.finding import Disposition, When
 from chalicelib.kernel import canon, merkle, names
-from chalicelib.kernel.errors import Malformed, Missing
+from chalicelib.kernel.errors import Malformed, Missing, VerificationFailed
 from chalicelib.kernel.record import Actor
 
 if TYPE_CHECKING:
@@ -285,8 +285,11 @@ class States:
         ``states``: folded from the first record on. A cache that is behind is not wrong.
         """
         for key in self._cache.list("state/") if self._key is not None else ():
-            data = self._cache.get(key) or b""
-            state = self._unseal(data)
+            try:
+                state = self._unseal(self._cache.get(key) or b"")
+            except VerificationFailed as error:
+                yield key, error.message
+                continue
             if state is None:
                 yield key, "not sealed by this installation's key"
             elif (truth := states.get(state.target)) is None or self._name(state.target) != key:
@@ -301,7 +304,10 @@ class States:
         return f"state/{target.replace(':', '/')}"
 
     def _cached(self, target: str, size: int) -> State | None:
-        data = self._cache.get(self._name(target))
+        try:
+            data = self._cache.get(self._name(target))
+        except VerificationFailed:  # no file of ours: as good as none, and fsck names it
+            return None
         state = None if data is None else self._unseal(data)
         if state is None or state.target != target or state.upto > size:
             return None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from support.desk import ANA, BEN, make_desk, propose_state, quiet
 
@@ -52,6 +54,14 @@ def test_the_cache_says_what_the_log_adds_up_to(lived, tmp_path):
 def test_a_forged_cache_is_not_believed_and_is_reported(lived, tmp_path, forged):
     truth = lived.states.get(TARGET.stream)
     cache(tmp_path).write_bytes(forged)
+    assert lived.states.get(TARGET.stream) == truth
+    assert [place for place, _ in audit(lived)] == ["state/postgres/orders"]
+
+
+def test_something_else_in_the_caches_place_is_named_and_done_without(lived, tmp_path):
+    truth = lived.states.get(TARGET.stream)
+    cache(tmp_path).unlink()
+    os.mkfifo(cache(tmp_path))
     assert lived.states.get(TARGET.stream) == truth
     assert [place for place, _ in audit(lived)] == ["state/postgres/orders"]
 
