@@ -115,6 +115,16 @@ CASES = [
     Case(ROLES, f"COMMENT ON ROLE bob {COMMENT}", _one("role", "bob", "comment")),
     # membership
     Case(ROLES, "GRANT dba TO alice", _one("membership", "alice in dba", "+")),
+    Case(
+        ROLES + "GRANT dba TO alice;",
+        "ALTER ROLE dba SUPERUSER",
+        _one("role", "dba", "superuser") | _one("membership", "alice in dba", "role_superuser"),
+    ),
+    Case(
+        ROLES + F + "ALTER FUNCTION f SECURITY DEFINER; ALTER FUNCTION f OWNER TO dba;",
+        "ALTER ROLE dba SUPERUSER",
+        _one("role", "dba", "superuser") | _one("function", FN, "owner_superuser"),
+    ),
     Case(ROLES, "GRANT pg_monitor TO alice", _one("membership", "alice in pg_monitor", "+")),
     Case(
         ROLES + "GRANT dba TO alice",
@@ -459,7 +469,16 @@ CASES = [
         " AS '$libdir/dict_snowball', 'dsnowball_init'",
         _one("function", "public.ff(internal)", "language", "library", "body"),
     ),
-    Case(F, "ALTER FUNCTION f SECURITY DEFINER", _one("function", FN, "security_definer")),
+    Case(
+        F + ROLES + "ALTER FUNCTION f OWNER TO alice;",
+        "ALTER FUNCTION f SECURITY DEFINER",
+        _one("function", FN, "security_definer"),
+    ),
+    Case(
+        F,
+        "ALTER FUNCTION f SECURITY DEFINER",
+        _one("function", FN, "security_definer", "owner_superuser"),
+    ),
     Case(F, "ALTER FUNCTION f STABLE", _one("function", FN, "volatility")),
     Case(F, "ALTER FUNCTION f PARALLEL SAFE", _one("function", FN, "parallel")),
     Case(F, "ALTER FUNCTION f STRICT", _one("function", FN, "strict")),

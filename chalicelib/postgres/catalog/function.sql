@@ -30,6 +30,7 @@ SELECT
     CASE WHEN p.prokind <> 'a' THEN coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) END AS body, --@ >=14
     p.probin AS library,
     p.prosecdef AS security_definer,
+    NULLIF(p.prosecdef AND o.rolsuper, false) AS owner_superuser,
     CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END
         AS volatility,
     CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END

@@ -11,6 +11,7 @@ SELECT
     bool_or(g.admin_option) AS admin,
     bool_or(g.inherit_option) AS inherit, --@ >=16
     bool_or(g.set_option) AS set, --@ >=16
+    NULLIF(bool_or(r.rolsuper), false) AS role_superuser,
     array_agg(coalesce(b.rolname, g.grantor::text)) FILTER (WHERE g.grantor <> 0) AS grantors__ids
 FROM pg_auth_members AS g
 LEFT JOIN pg_roles AS u ON u.oid = g.member
