@@ -181,21 +181,18 @@ def connect(loaded: settings.Settings) -> Services:
     if (store / "key").is_dir():
         signer = KeyFileSigner.load(store / SIGNING_KEY_FILE)
         secret = load_secret(store / SECRET_FILE)
-    objects = DirectoryWriteOnce(store / "evidence")
-    derived = DirectoryDerived(store / "derived")
-    documents = SealedDocuments(SqliteDocuments(store / "state.db"), secret)
-    log = _log(store, signer, verifier, documents)
-    trusted = {str(verifier): verifier.key}
-    states = States(log, derived, secret)
+    ports = _Store.under(store, secret)
+    log = ports.log(signer, verifier)
+    clock = SystemClock()
     desk = Desk(
         journal=log,
-        objects=objects,
-        states=states,
-        locks=FileLocks(store / "lock", clock=SystemClock()),
-        clock=SystemClock(),
+        objects=ports.objects,
+        states=States(log, ports.derived, secret),
+        locks=FileLocks(store / "lock", clock=clock),
+        clock=clock,
         signer=signer,
         keyid=str(verifier),
-        trusted=trusted,
+        trusted={str(verifier): verifier.key},
         rules=rules(loaded),
         tool=TOOL,
     )
@@ -205,8 +202,8 @@ def connect(loaded: settings.Settings) -> Services:
         log=log,
         secret=secret,
         verifier=verifier,
-        derived=derived,
-        documents=documents,
+        derived=ports.derived,
+        documents=ports.documents,
     )
 
 
@@ -242,22 +239,38 @@ def create(folder: Path, name: str, actor: Actor) -> str:
     verifier = note.verifier(origin, signer.public)
     body = {"key": str(verifier), "format": "c2sp.org/tlog-tiles"}
     at = timestamp(SystemClock().now())
-    documents = SealedDocuments(SqliteDocuments(store / "state.db"), secret)
-    _log(store, signer, verifier, documents).append([Draft(OPENED, LOG_STREAM, at, actor, body)])
+    log = _Store.under(store, secret).log(signer, verifier)
+    log.append([Draft(OPENED, LOG_STREAM, at, actor, body)])
     settings.create(folder / settings.FILE_NAME, settings.initial(str(verifier)))
     return str(verifier)
 
 
-def _log(store: Path, signer: Signer, verifier: Verifier, documents: SealedDocuments) -> Log:
-    return Log(
-        writeonce=DirectoryWriteOnce(store / "evidence"),
-        derived=DirectoryDerived(store / "derived"),
-        documents=documents,
-        signer=signer,
-        verifier=verifier,
-        tool=TOOL,
-        pause=_pause,
-    )
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """The storage ports on one machine, under one folder."""
+
+    objects: DirectoryWriteOnce
+    derived: DirectoryDerived
+    documents: SealedDocuments
+
+    @classmethod
+    def under(cls, folder: Path, secret: bytes | None) -> _Store:
+        return cls(
+            DirectoryWriteOnce(folder / "evidence"),
+            DirectoryDerived(folder / "derived"),
+            SealedDocuments(SqliteDocuments(folder / "state.db"), secret),
+        )
+
+    def log(self, signer: Signer, verifier: Verifier) -> Log:
+        return Log(
+            writeonce=self.objects,
+            derived=self.derived,
+            documents=self.documents,
+            signer=signer,
+            verifier=verifier,
+            tool=TOOL,
+            pause=_pause,
+        )
 
 
 def _pause(attempt: int) -> None:

@@ -200,10 +200,7 @@ def _gaps(taken: Snapshot) -> list[str]:
 
 
 def _kinds(taken: Snapshot) -> str:
-    kinds: dict[str, int] = {}
-    for kind, _ in taken.objects:
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return f"{len(taken.objects)}: " + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
+    return f"{len(taken.objects)}: {table.kinds(kind for kind, _ in taken.objects)}"
 
 
 @group.command("verify")

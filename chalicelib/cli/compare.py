@@ -116,9 +116,7 @@ def _side(text: str) -> Snapshot:
         )
     held = services()
     target = held.settings.target(text)
-    base = verified(held.desk, target, held.desk.states.get(target.stream))
-    taken: Snapshot = base.snapshot
-    return taken
+    return verified(held.desk, target, held.desk.states.get(target.stream)).snapshot
 
 
 def _rules() -> wiring.Rules:

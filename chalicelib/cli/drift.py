@@ -16,6 +16,7 @@ from chalicelib.drift import decide
 from chalicelib.drift.finding import Disposition, Finding
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotFound, UsageError
+from chalicelib.kernel.record import entry_at
 
 if TYPE_CHECKING:
     from chalicelib.drift.desk import Target
@@ -66,8 +67,8 @@ def show(
 ) -> None:
     """Show one finding: all of before and after, when, the rule, the controls it bears on."""
     held = services()
-    target, _, note = _locate(held, finding)
-    found = _finding(held, note)
+    target, _, note = _locate(_present(held), finding)
+    found = msgspec.convert(entry_at(held.desk.journal, note.index).body, Finding)
     disposition = note.at(_now(held))
     if as_json:
         emit(_encode(found, disposition, note))
@@ -175,14 +176,18 @@ def _targets(held: Services, names: list[str]) -> list[Target]:
     return [held.settings.target(name) for name in names or sorted(held.settings.file.targets)]
 
 
-def _locate(held: Services, finding: str) -> tuple[Target, str, Note]:
-    """The one finding whose id is this, or begins so."""
-    found = [
+def _present(held: Services) -> list[tuple[Target, str, Note]]:
+    """Every finding that is there now, with its target and id."""
+    return [
         (target, key, note)
         for target in _targets(held, [])
         for key, note in held.desk.states.get(target.stream).findings.items()
-        if key.startswith(finding) and len(finding) >= MIN_PREFIX
     ]
+
+
+def _locate(present: list[tuple[Target, str, Note]], finding: str) -> tuple[Target, str, Note]:
+    """The one finding whose id is this, or begins so."""
+    found = [one for one in present if one[1].startswith(finding) and len(finding) >= MIN_PREFIX]
     if len(found) == 1:
         return found[0]
     if found:
@@ -194,8 +199,9 @@ def _by_target(held: Services, findings: list[str]) -> dict[Target, list[str]]:
     if not findings:
         raise UsageError("name at least one finding", next_step="holdfast drift ls")
     grouped: dict[Target, list[str]] = {}
+    present = _present(held)
     for finding in dict.fromkeys(findings):
-        target, key, _ = _locate(held, finding)
+        target, key, _ = _locate(present, finding)
         grouped.setdefault(target, []).append(key)
     return grouped
 
@@ -212,12 +218,6 @@ def _recorded(held: Services, indexes: list[int]) -> dict[int, Finding]:
                 found[entry.index] = msgspec.convert(entry.body, Finding)
         wanted = wanted[len(near) :]
     return found
-
-
-def _finding(held: Services, note: Note) -> Finding:
-    """The finding as it was recorded."""
-    entry = next(iter(held.desk.journal.read(note.index, note.index + 1)))
-    return msgspec.convert(entry.body, Finding)
 
 
 def _encode(found: Finding, disposition: Disposition, note: Note) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from chalicelib.drift.finding import SHORT_ID
 from chalicelib.evidence import note
 from chalicelib.kernel import merkle, names
 from chalicelib.kernel.errors import Malformed, NotFound, UsageError
+from chalicelib.kernel.record import entry_at
 
 if TYPE_CHECKING:
     from chalicelib.evidence.report import Problem, Report
@@ -84,7 +85,7 @@ def show(
     held = services()
     if record >= held.log.size():
         raise NotFound(f"the log has {held.log.size()} records; the last is {held.log.size() - 1}")
-    emit(_encode(next(iter(held.log.read(record, record + 1)))))
+    emit(_encode(entry_at(held.log, record)))
 
 
 @group.command("checkpoint")

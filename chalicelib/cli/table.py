@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -14,7 +15,7 @@ from chalicelib.cli.text import clip, count, out, plain, shown, whole
 from chalicelib.drift.finding import SHORT_ID, Disposition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from chalicelib.drift.finding import Finding
 
@@ -157,10 +158,12 @@ def _is_right(value: Any) -> bool:
 def _with(one: Finding) -> str:
     if not one.parts:
         return ""
-    kinds: dict[str, int] = {}
-    for kind, _ in one.parts:
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return " with " + ", ".join(count(number, kind) for kind, number in sorted(kinds.items()))
+    return " with " + kinds(kind for kind, _ in one.parts)
+
+
+def kinds(found: Iterable[str]) -> str:
+    """``2 columns, 1 index``: how many there are of each kind."""
+    return ", ".join(count(number, kind) for kind, number in sorted(Counter(found).items()))
 
 
 def _altered(one: Finding) -> Text:

@@ -7,7 +7,6 @@ forges a row, no bidirectional override; and never through rich's markup.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import unicodedata
 from typing import Any
@@ -112,11 +111,3 @@ def count(number: int, word: str) -> str:
 def clip(text: str, limit: int) -> str:
     """At most ``limit`` characters, the cut shown."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def terminal_width(default: int = 100) -> int:
-    """Columns of the terminal."""
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns
-    except OSError:
-        return default

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.drift import approval, baseline, snapshot, state
-from chalicelib.kernel import canon
-from chalicelib.kernel.errors import DigestMismatch, HoldfastError, Missing
+from chalicelib.kernel.errors import HoldfastError, Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ class Audit:
         self.states: dict[str, state.State] = {}
         self._objects = objects
         self._trusted = trusted
-        self._roots: dict[str, str] = {}
+        self._verified: set[tuple[str, str]] = set()
         self._votes: dict[int, Entry] = {}
 
     def check(self, entry: Entry) -> Iterator[tuple[str, str]]:
@@ -44,18 +43,16 @@ class Audit:
             yield from self._envelope(entry, now)
 
     def _snapshot(self, said: dict[str, Any]) -> Iterator[tuple[str, str]]:
-        digest = said["sha256"]
-        place = approval.snapshot_key(digest)
+        both = (said["sha256"], said["root"])
+        place = approval.snapshot_key(said["sha256"])
+        if both in self._verified:
+            return
         try:
-            if digest not in self._roots:
-                data = self._objects.get(place)
-                if canon.sha256(data) != digest:
-                    raise DigestMismatch(f"its bytes hash to {canon.sha256(data)}")
-                self._roots[digest] = snapshot.parse(data).root.hex()
-            if self._roots[digest] != said["root"]:
-                raise DigestMismatch(f"its root is {self._roots[digest]}, recorded {said['root']}")
+            snapshot.verify(self._objects.get(place), sha256=both[0], root=both[1])
         except HoldfastError as error:
             yield place, error.message
+        else:
+            self._verified.add(both)
 
     def _envelope(self, entry: Entry, now: state.State) -> Iterator[tuple[str, str]]:
         signed = now.baseline

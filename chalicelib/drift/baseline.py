@@ -12,6 +12,7 @@ Bytes in, a verified baseline out; storage and signing keys come from outside. V
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -76,10 +77,11 @@ class Statement(msgspec.Struct, frozen=True):
     predicate: Predicate
 
 
-class Baseline(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Baseline:
     """A baseline that passed every step, with the snapshot that was signed for."""
 
-    snapshot: Any  # a Snapshot; Any because msgspec need not know it
+    snapshot: Snapshot
     predicate: Predicate
     key: str
 
@@ -141,7 +143,11 @@ def verify(
             f"the baseline of {target} is not the one that the log names: expected envelope "
             f"{signed.envelope}, found {observed}"
         )
-    stored = _snapshot(load(subject.digest.sha256), subject, target)  # 3, 4
+    stored = snapshot.verify(  # 3, 4
+        load(subject.digest.sha256),
+        sha256=subject.digest.sha256,
+        root=subject.digest.rfc9162Sha256,
+    )
     _check_votes(predicate, subject, entry_at)  # 5
     count(predicate.proposed, predicate.approved, required, approvers)  # 6
     return Baseline(stored, predicate, key)
@@ -159,23 +165,6 @@ def _statement(content: dict[str, Any], target: str) -> Statement:
             f"the baseline is of {statement.subject[0].name!r}, expected one of {target}"
         )
     return statement
-
-
-def _snapshot(data: bytes, subject: Subject, target: str) -> Snapshot:
-    observed = canon.sha256(data)
-    if observed != subject.digest.sha256:
-        raise DigestMismatch(
-            f"the stored snapshot of {target} is not the one that was signed for: expected sha256 "
-            f"{subject.digest.sha256}, found {observed}",
-            next_step="holdfast evidence fsck names every place that does not hold",
-        )
-    stored = snapshot.parse(data)
-    if stored.root.hex() != subject.digest.rfc9162Sha256:
-        raise DigestMismatch(
-            f"the Merkle root of the snapshot of {target} is {stored.root.hex()}, signed was "
-            f"{subject.digest.rfc9162Sha256}"
-        )
-    return stored
 
 
 def _check_votes(predicate: Predicate, subject: Subject, entry_at: Callable[[int], Entry]) -> None:

@@ -6,19 +6,19 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.drift import approval, snapshot, state
-from chalicelib.drift.diff import Change, Operation, diff, merge
+from chalicelib.drift.diff import diff, merge
 from chalicelib.drift.finding import BASELINE, identify
 from chalicelib.drift.scan import verified
 from chalicelib.drift.snapshot import COVERAGE
-from chalicelib.kernel import canon
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import DigestMismatch, NotAllowed, NotFound, UsageError
+from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
 from chalicelib.kernel.record import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from chalicelib.drift.desk import Desk, Target
+    from chalicelib.drift.diff import Change
     from chalicelib.kernel.record import Actor
 
 MAX_SUPPRESSION_DAYS = 366
@@ -84,12 +84,13 @@ def accept(
                 next_step=f"holdfast scan {target.slug}",
             )
         taken = load(desk, now.last_scan.snapshot, now.last_scan.root)
-        changes = [
-            change
-            for change in diff(held.snapshot, taken)
-            if identify(target.stream, change) in wanted
-        ]
-        _check_all_found(target, wanted, changes)
+        found = {identify(target.stream, one): one for one in diff(held.snapshot, taken)}
+        if lost := wanted - found.keys():
+            raise NotFound(
+                f"not in the last scan any more: {', '.join(sorted(lost))}",
+                next_step=f"holdfast scan {target.slug}",
+            )
+        changes = [found[one] for one in sorted(wanted)]
         merged = merge(held.snapshot, taken, changes)
         _check_parents(changes, merged, taken)
         return approval.propose(
@@ -107,14 +108,9 @@ def accept(
 
 def load(desk: Desk, digest: str, root: str) -> snapshot.Snapshot:
     """A stored snapshot, verified against both digests. Raises: Missing, DigestMismatch."""
-    data = desk.objects.get(approval.snapshot_key(digest))
-    stored = snapshot.parse(data)
-    if canon.sha256(data) != digest or stored.root.hex() != root:
-        raise DigestMismatch(
-            f"the stored snapshot {digest} is not what its record says",
-            next_step="holdfast evidence fsck names every place that does not hold",
-        )
-    return stored
+    return snapshot.verify(
+        desk.objects.get(approval.snapshot_key(digest)), sha256=digest, root=root
+    )
 
 
 def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> list[str]:
@@ -135,19 +131,6 @@ def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> list[str]:
                 next_step=f"holdfast drift show {one}",
             )
     return wanted
-
-
-def _check_all_found(target: Target, wanted: set[str], changes: Sequence[Change]) -> None:
-    lost = wanted - {
-        identify(target.stream, change)
-        for change in changes
-        if change.operation is not Operation.UNREADABLE
-    }
-    if lost:
-        raise NotFound(
-            f"not in the last scan any more: {', '.join(sorted(lost))}",
-            next_step=f"holdfast scan {target.slug}",
-        )
 
 
 def _check_parents(

@@ -9,7 +9,7 @@ import msgspec
 
 from chalicelib.drift.diff import Change, Operation
 from chalicelib.drift.judge import Direction, Judgement, Severity
-from chalicelib.drift.snapshot import Value
+from chalicelib.drift.snapshot import Value, parent_of
 from chalicelib.kernel import canon
 
 if TYPE_CHECKING:
@@ -134,7 +134,10 @@ def date(
     source = ""
     if change.operation in {Operation.ADDED, Operation.ALTERED} and change.key in committed:
         candidates, source = [committed[change.key]], "last commit of its catalogue row"
-    elif change.operation is Operation.REMOVED and (parent := _parent(change)) is not None:
+    elif (
+        change.operation is Operation.REMOVED
+        and (parent := parent_of(change.old or {})) is not None
+    ):
         if change.kind == "grant" and parent in committed:
             candidates, source = [committed[parent]], "last commit of the object's catalogue row"
         elif change.kind == "column":
@@ -143,14 +146,6 @@ def date(
     if len(inside) == 1:
         return When(not_before=not_before, not_after=not_after, committed=inside[0], source=source)
     return When(not_before=not_before, not_after=not_after)
-
-
-def _parent(change: Change) -> Key | None:
-    of = (change.old or {}).get("of")
-    if not isinstance(of, str):
-        return None
-    kind, _, name = of.partition(" ")
-    return (kind, name)
 
 
 def encode(finding: Finding) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from chalicelib.kernel.errors import (
     Unsupported,
     VerificationFailed,
 )
-from chalicelib.kernel.record import Draft
+from chalicelib.kernel.record import Draft, entry_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from chalicelib.drift.desk import Desk, Target
     from chalicelib.drift.source import Reading, Source
     from chalicelib.drift.state import State
-    from chalicelib.kernel.record import Actor, Entry
+    from chalicelib.kernel.record import Actor
 
 
 class Outcome(enum.Enum):
@@ -109,9 +109,6 @@ def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
             else "holdfast target add NAME --dsn-env VARIABLE, then propose a baseline of it",
         )
 
-    def entry_at(index: int) -> Entry:
-        return next(iter(desk.journal.read(index, index + 1)))
-
     return baseline.verify(
         desk.objects.get(approval.envelope_key(signed.envelope)),
         target=target.stream,
@@ -120,7 +117,7 @@ def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
         approvers=target.approvers,
         trusted=desk.trusted,
         load=lambda digest: desk.objects.get(approval.snapshot_key(digest)),
-        entry_at=entry_at,
+        entry_at=lambda index: entry_at(desk.journal, index),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from chalicelib.kernel import canon, merkle
-from chalicelib.kernel.errors import Malformed
+from chalicelib.kernel.errors import DigestMismatch, Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,11 +38,16 @@ class Object(NamedTuple):
     @property
     def parent(self) -> Key | None:
         """The key that the attribute ``of`` names, if it does."""
-        of = self.attributes.get("of")
-        if not isinstance(of, str):
-            return None
-        kind, _, name = of.partition(" ")
-        return (kind, name)
+        return parent_of(self.attributes)
+
+
+def parent_of(attributes: Mapping[str, Value]) -> Key | None:
+    """The key of the parent that an object with these attributes has, if it has one."""
+    of = attributes.get("of")
+    if not isinstance(of, str):
+        return None
+    kind, _, name = of.partition(" ")
+    return (kind, name)
 
 
 def unreadable(
@@ -119,3 +124,22 @@ def parse(data: bytes) -> Snapshot:
                     f"line {number} of the snapshot is not [kind, name, {{attributes}}] in order"
                 )
     return Snapshot(objects, lines, merkle.root(lines.values()))
+
+
+def verify(data: bytes, *, sha256: str, root: str) -> Snapshot:
+    """The snapshot of stored bytes that must have both digests (hexadecimal).
+
+    The bytes are hashed before they are parsed. Raises: DigestMismatch; Malformed.
+    """
+    observed = canon.sha256(data)
+    if observed != sha256:
+        raise DigestMismatch(
+            f"the stored snapshot is another one: expected sha256 {sha256}, found {observed}",
+            next_step="holdfast evidence fsck names every place that does not hold",
+        )
+    stored = parse(data)
+    if stored.root.hex() != root:
+        raise DigestMismatch(
+            f"the Merkle root of the stored snapshot is {stored.root.hex()}, expected {root}"
+        )
+    return stored
