@@ -144,7 +144,7 @@ def _show(one: Result) -> None:
         f"  {words or nothing}",
     )
     if settled:
-        line.append(f", {settled} settled")
+        line.append(f", {settled} suppressed")
     if one.closed:
         line.append(f", {len(one.closed)} closed")
     if one.root:

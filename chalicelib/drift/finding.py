@@ -26,12 +26,10 @@ BASELINE = "baseline"
 
 
 class Disposition(enum.Enum):
-    """What people decided about a finding."""
+    """What people decided about a finding. One that a baseline accepts is no finding any more."""
 
     OPEN = "open"
-    EXPECTED = "expected"  # an approved ticket explains it
     SUPPRESSED = "suppressed"  # until a date, for a reason
-    ACCEPTED = "accepted"  # into a baseline
 
 
 class When(msgspec.Struct, frozen=True, omit_defaults=True):

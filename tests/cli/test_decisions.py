@@ -86,7 +86,7 @@ def test_suppressing_makes_the_scan_quiet_and_is_recorded(drifted):
     )
     answer = drifted("scan", "orders")
     assert "CLEAN" in answer.out
-    assert "2 settled" in answer.out
+    assert "2 suppressed" in answer.out
     assert "suppressed until" in drifted("drift", "show", ids(drifted)[0]).out
     assert len(drifted("evidence", "ls", "--kind", "finding.suppressed", "--json").json) == 2
 
