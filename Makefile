@@ -39,7 +39,7 @@ LOCK := --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-f
 	--no-emit-trusted-host --no-header --allow-unsafe --no-config
 
 lock: $(READY)  ## pin the dependencies anew, with hashes
-	$(BIN)/pip-compile $(LOCK) --upgrade -o requirements.txt pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --upgrade --extra aws -o requirements.txt pyproject.toml
 	$(BIN)/pip-compile $(LOCK) --upgrade -o requirements-dev.txt requirements-dev.in
 
 $(READY): requirements-dev.txt pyproject.toml
