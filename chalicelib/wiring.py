@@ -31,7 +31,7 @@ from chalicelib.local.clock import SystemClock
 from chalicelib.local.derived import DirectoryDerived
 from chalicelib.local.documents import SqliteDocuments
 from chalicelib.local.lock import FileLocks
-from chalicelib.local.sealed import SealedDocuments
+from chalicelib.kernel.sealed import SealedDocuments
 from chalicelib.local.secret import create_secret, load_secret
 from chalicelib.local.signer import KeyFileSigner
 from chalicelib.local.writeonce import DirectoryWriteOnce

@@ -1,7 +1,9 @@
 """From a snapshot to a signed baseline: propose, approve, sign. Every step is a record.
 
-The proposer is no approver and one person counts once. When the last needed approval is recorded,
-the baseline is sealed, stored and recorded; a crash in between is finished by the next step.
+The proposer is no approver and one person counts once. Each record is appended only after the one
+that it was decided on: whoever decides at the same moment gets a Conflict, and looks again. When
+the last needed approval is recorded, the baseline is sealed, stored and recorded; a crash in between
+is finished by the next step.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ def propose(
     With a target that needs no approvals the baseline is signed at once. ``replace``: give up the
     proposal that is open, and the approvals that it has. Raises: NotAllowed, if one is open.
     """
-    former = finish(desk, target, actor).proposal
+    now = finish(desk, target, actor)
+    former = now.proposal
     if former is not None and not replace:
         raise NotAllowed(
             f"{former.id} by {former.by.name} is open, with {len(former.people())} of "
@@ -71,7 +74,9 @@ def propose(
         "approvers": list(target.approvers),
         "replaces": former.id if former else None,
     }
-    desk.journal.append([Draft(state.PROPOSED, target.stream, at, actor, body)])
+    desk.journal.append(
+        [Draft(state.PROPOSED, target.stream, at, actor, body)], after={target.stream: now.seq}
+    )
     return finish(desk, target, actor)
 
 
@@ -82,7 +87,8 @@ def approve(
 
     ``proposal``: refuse unless this is the open one. Raises: NotFound, NotAllowed.
     """
-    open_one = finish(desk, target, actor).proposal
+    now = finish(desk, target, actor)
+    open_one = now.proposal
     if open_one is None:
         raise NotFound(
             f"nothing is proposed for {target.stream}",
@@ -96,7 +102,9 @@ def approve(
     _check_approver(target, open_one, actor)
     body = {"proposal": open_one.id, "root": open_one.root, "comment": comment}
     at = timestamp(desk.clock.now())
-    desk.journal.append([Draft(state.APPROVED, target.stream, at, actor, body)])
+    desk.journal.append(
+        [Draft(state.APPROVED, target.stream, at, actor, body)], after={target.stream: now.seq}
+    )
     return finish(desk, target, actor)
 
 
@@ -118,8 +126,11 @@ def _check_approver(target: Target, open_one: state.Proposal, actor: Actor) -> N
 
 def finish(desk: Desk, target: Target, actor: Actor) -> state.State:
     """Finish what a crash left; sign the open proposal if enough people have agreed."""
-    desk.journal.recover()
     now = desk.states.settle(target.stream)
+    last = desk.journal.last(target.stream)
+    if last is not None and last.seq > now.seq:  # an append is under way, or has crashed
+        desk.journal.recover()
+        now = desk.states.settle(target.stream)
     agreed = now.proposal
     if agreed is None or len(agreed.people()) < target.approvals:
         return now
@@ -143,7 +154,9 @@ def finish(desk: Desk, target: Target, actor: Actor) -> state.State:
         "accepts": agreed.accepts,
     }
     at = timestamp(desk.clock.now())
-    desk.journal.append([Draft(state.SIGNED, target.stream, at, actor, body)])
+    desk.journal.append(
+        [Draft(state.SIGNED, target.stream, at, actor, body)], after={target.stream: now.seq}
+    )
     return desk.states.settle(target.stream)
 
 

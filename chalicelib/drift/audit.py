@@ -31,7 +31,6 @@ class Audit:
         now = self.states.setdefault(entry.record.stream, state.State(entry.record.stream))
         try:
             state.fold(now, entry)
-            now.upto = entry.index + 1
         except (KeyError, TypeError) as error:
             yield f"record {entry.index}", f"its body is not that of a {kind}: {error!r}"
             return

@@ -40,7 +40,7 @@ def suppress(
             f"--until {until} is not within the next {MAX_SUPPRESSION_DAYS} days",
             next_step="suppress until a date by which it will be mended, or accept it",
         )
-    wanted = _wanted(desk, target, ids)
+    seq, wanted = _wanted(desk, target, ids)
     text = _reason(reason)
     at = timestamp(now)
     desk.journal.append(
@@ -53,7 +53,8 @@ def suppress(
                 {"id": one, "until": timestamp(end), "reason": text},
             )
             for one in wanted
-        ]
+        ],
+        after={target.stream: seq},
     )
     desk.states.settle(target.stream)
     return timestamp(end)
@@ -74,7 +75,7 @@ def accept(
     NoBaseline, VerificationFailed, where there is no good baseline to start from.
     """
     text = _reason(reason)
-    wanted = set(_wanted(desk, target, ids))
+    wanted = set(_wanted(desk, target, ids)[1])
     with desk.locks.hold(target.lock):
         now = desk.states.get(target.stream)
         held = verified(desk, target, now)
@@ -113,9 +114,11 @@ def load(desk: Desk, digest: str, root: str) -> snapshot.Snapshot:
     )
 
 
-def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> list[str]:
+def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> tuple[int, list[str]]:
+    """The findings' ids, and the seq of the record that they were looked up after."""
     desk.journal.recover()
-    notes = desk.states.get(target.stream).findings
+    now = desk.states.get(target.stream)
+    notes = now.findings
     wanted = sorted(set(ids))
     if not wanted:
         raise UsageError("name at least one finding, e.g. F-0123456789ab")
@@ -130,7 +133,7 @@ def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> list[str]:
                 f"{one} says that nobody can tell; that can be mended, but not agreed away",
                 next_step=f"holdfast drift show {one}",
             )
-    return wanted
+    return now.seq, wanted
 
 
 def _check_parents(

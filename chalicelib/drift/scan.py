@@ -24,13 +24,14 @@ from chalicelib.kernel import canon
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
     AnotherSystem,
+    Conflict,
     CouldNotTell,
     HoldfastError,
     NoBaseline,
     Unsupported,
     VerificationFailed,
 )
-from chalicelib.kernel.record import Draft, entry_at
+from chalicelib.kernel.record import Draft, Entry, entry_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from chalicelib.drift.source import Reading, Source
     from chalicelib.drift.state import State
     from chalicelib.kernel.record import Actor
+
+MAX_ATTEMPTS = 3  # to append, while people decide about findings of the same target
 
 
 class Outcome(enum.Enum):
@@ -59,7 +62,7 @@ class Result(msgspec.Struct, frozen=True):
     """What one scan found. ``failure`` is the error that stopped it, if one did.
 
     ``findings`` pairs every finding with its disposition now. ``index`` is the scan record's place
-    in the log.
+    in the log, and ``entries`` are the records that came with it.
     """
 
     target: str
@@ -71,15 +74,36 @@ class Result(msgspec.Struct, frozen=True):
     baseline: str
     at: str
     index: int
+    entries: list[Entry]
     failure: HoldfastError | None = None
 
 
 def scan(
     desk: Desk, target: Target, source: Source, *, actor: Actor, progress: Callable[..., None]
 ) -> Result:
-    """Scan one target now. Raises: Busy; StoreUnavailable, Fork: then nothing was recorded."""
+    """Scan one target now. Raises: Busy, and as :func:`held`."""
     with desk.locks.hold(target.lock):  # 1
-        return _Scan(desk, target, actor).run(source, progress)
+        now = approval.finish(desk, target, actor)
+        return held(desk, target, now, source, actor=actor, progress=progress)
+
+
+def held(
+    desk: Desk,
+    target: Target,
+    now: State,
+    source: Source | CouldNotTell,
+    *,
+    actor: Actor,
+    progress: Callable[..., None],
+    scheduled_at: str = "",
+) -> Result:
+    """Steps 2 to 5, for whoever holds the target and has its state as it is now.
+
+    ``source`` may be the reason why there is none. ``scheduled_at``: the time of the schedule that
+    the scan is for. Raises: Conflict, where the target's records went on meanwhile;
+    StoreUnavailable, Fork: then nothing was recorded.
+    """
+    return _Scan(desk, target, now, actor, scheduled_at).run(source, progress)
 
 
 class Look(NamedTuple):
@@ -124,18 +148,21 @@ def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
 class _Scan:
     """One run, from the state before to the records after."""
 
-    def __init__(self, desk: Desk, target: Target, actor: Actor) -> None:
+    def __init__(
+        self, desk: Desk, target: Target, now: State, actor: Actor, scheduled_at: str
+    ) -> None:
         self.desk = desk
         self.target = target
         self.actor = actor
+        self.scheduled_at = scheduled_at
         self.started = desk.clock.now()
-        self.state = approval.finish(desk, target, actor)
+        self.state = now
         self.failure: HoldfastError | None = None
         self.changes: list[Change] = []
         self.held: baseline.Baseline | None = None
         self.look: Look | None = None
 
-    def run(self, source: Source, progress: Callable[..., None]) -> Result:
+    def run(self, source: Source | CouldNotTell, progress: Callable[..., None]) -> Result:
         self._verify()  # 2
         self._read(source, progress)  # 3
         if self.look is not None:
@@ -163,8 +190,10 @@ class _Scan:
         if not any(change.kind == BASELINE for change in self.changes):
             self.changes.append(_refused(error))
 
-    def _read(self, source: Source, progress: Callable[..., None]) -> None:
+    def _read(self, source: Source | CouldNotTell, progress: Callable[..., None]) -> None:
         try:
+            if isinstance(source, CouldNotTell):
+                raise source
             seen = look(source, progress)
             self._check_identity(seen.reading.identity)
             self.look = seen
@@ -199,6 +228,18 @@ class _Scan:
         self.changes.append(unreadable("target", why))
 
     def _record(self) -> Result:
+        for _ in range(MAX_ATTEMPTS - 1):
+            try:
+                return self._append()
+            except Conflict:
+                # A decision about a finding was recorded meanwhile, which the drafts must heed.
+                before = self.state
+                self.state = self.desk.states.get(self.target.stream)
+                if (self.state.baseline, self.state.scans) != (before.baseline, before.scans):
+                    raise
+        return self._append()
+
+    def _append(self) -> Result:
         at = timestamp(self.desk.clock.now())
         known = self.state.findings
         judged = [
@@ -213,8 +254,9 @@ class _Scan:
             if one.id not in known
         ]
         drafts += [self._draft(state.CLOSED, at, {"id": one}) for one in gone]
-        drafts.append(self._draft(state.SCAN, at, self._heartbeat(outcome, judged, gone)))
-        index = self.desk.journal.append(drafts)[-1].index
+        opened = len(drafts) - len(gone)
+        drafts.append(self._draft(state.SCAN, at, self._heartbeat(outcome, judged, opened, gone)))
+        entries = self.desk.journal.append(drafts, after={self.target.stream: self.state.seq})
         self.desk.states.settle(self.target.stream)
         taken = self.look.snapshot if self.look else None
         return Result(
@@ -226,7 +268,8 @@ class _Scan:
             root=taken.root.hex() if taken else "",
             baseline=self.held.predicate.proposal if self.held else "",
             at=at,
-            index=index,
+            index=entries[-1].index,
+            entries=entries,
             failure=self.failure,
         )
 
@@ -272,16 +315,22 @@ class _Scan:
         return Draft(kind, self.target.stream, at, self.actor, body)
 
     def _heartbeat(
-        self, outcome: Outcome, judged: list[tuple[Finding, Disposition]], gone: list[str]
+        self,
+        outcome: Outcome,
+        judged: list[tuple[Finding, Disposition]],
+        opened: int,
+        gone: list[str],
     ) -> dict[str, Any]:
         """What was asked, of whom, as whom, what came back, and what it means."""
         body: dict[str, Any] = {
             "outcome": outcome.value,
+            "scheduled_at": self.scheduled_at or None,
             "started_at": timestamp(self.started),
             "rules_sha256": self.desk.rules.sha256,
             "required": self.target.approvals,
             "approvers": list(self.target.approvers),
             "findings": [[one.id, disposition.value] for one, disposition in judged],
+            "opened": opened,
             "closed": gone,
             "baseline": self.held.predicate.proposal if self.held else None,
             "snapshot": None,

@@ -14,16 +14,17 @@ import msgspec
 
 from chalicelib.drift.finding import Disposition, When
 from chalicelib.kernel import canon, merkle, names
-from chalicelib.kernel.errors import Malformed, Missing, VerificationFailed
+from chalicelib.kernel.errors import Malformed, VerificationFailed
 from chalicelib.kernel.record import Actor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from chalicelib.kernel.record import Entry, Journal
     from chalicelib.kernel.store import Derived
 
 SCAN = "scan"
+MISSED = "scan.missed"
 PROPOSED = "baseline.proposed"
 APPROVED = "baseline.approved"
 SIGNED = "baseline.signed"
@@ -31,7 +32,9 @@ OPENED = "finding.opened"
 CLOSED = "finding.closed"
 SUPPRESSED = "finding.suppressed"
 
-_FORMAT = 1  # of the cache; another number is another format and is folded anew
+MAX_SCHEDULED = 16  # times of the schedule that are remembered
+
+_FORMAT = 2  # of the cache; another number is another format and is folded anew
 
 
 class Note(msgspec.Struct):
@@ -102,38 +105,45 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 class Scanned(msgspec.Struct, frozen=True):
-    """The last scan, in short."""
+    """The last scan, in short; ``first`` is the seq of the first record that came with it."""
 
     at: str
     outcome: str
     index: int
+    first: int
+    seq: int
     snapshot: str = ""
     root: str = ""
     identity: str = ""
 
 
 class State(msgspec.Struct):
-    """What the records of one target, up to log size ``upto``, add up to.
+    """What the records of one target up to its ``seq``-th add up to.
 
-    ``log_root``: the root that the log has at that size, hexadecimal; another history has another.
+    ``leaf``: that record's hash, hexadecimal; another history has another. ``index``: its place.
     """
 
     target: str
-    upto: int = 0
-    log_root: str = ""
+    seq: int = 0
+    leaf: str = ""
+    index: int = 0
     last_scan: Scanned | None = None
     last_read_at: str = ""
     baseline: Signed | None = None
     proposal: Proposal | None = None
     findings: dict[str, Note] = {}
     scans: int = 0
+    scheduled: list[str] = []  # the newest times of the schedule that are recorded, oldest first
 
 
 def fold(state: State, entry: Entry) -> None:
-    """Take one record of the target into its state; other kinds do not change it."""
+    """Take the target's next record into its state; kinds of other flows only count."""
     step = _STEPS.get(entry.record.kind)
     if step is not None:
         step(state, entry)
+    state.seq = entry.record.seq
+    state.leaf = merkle.leaf_hash(entry.leaf).hex()
+    state.index = entry.index
 
 
 def _scanned(state: State, entry: Entry) -> None:
@@ -144,12 +154,21 @@ def _scanned(state: State, entry: Entry) -> None:
         at=entry.record.at,
         outcome=body["outcome"],
         index=entry.index,
+        first=entry.record.seq - body["opened"] - len(body["closed"]),
+        seq=entry.record.seq,
         snapshot=snapshot.get("sha256", ""),
         root=snapshot.get("root", ""),
         identity=snapshot.get("identity", ""),
     )
     if snapshot:
         state.last_read_at = snapshot["read_at"]
+    _missed(state, entry)
+
+
+def _missed(state: State, entry: Entry) -> None:
+    scheduled_at = entry.body["scheduled_at"]
+    if scheduled_at is not None:
+        state.scheduled = sorted({*state.scheduled, scheduled_at})[-MAX_SCHEDULED:]
 
 
 def _proposal(entry: Entry) -> Proposal:
@@ -234,6 +253,7 @@ def _suppressed(state: State, entry: Entry) -> None:
 
 _STEPS = {
     SCAN: _scanned,
+    MISSED: _missed,
     PROPOSED: _proposed,
     APPROVED: _approved,
     SIGNED: _signed,
@@ -260,20 +280,29 @@ class States:
         )
 
     def get(self, target: str) -> State:
-        """The state as of the last record under a signed checkpoint."""
-        size = self._journal.size()
-        state = self._cached(target, size) or State(target)
-        for entry in self._journal.read(state.upto, size):
-            if entry.record.stream == target:
-                fold(state, entry)
-        state.upto = size
-        state.log_root = self._journal.root(size).hex()
-        return state
+        """The state as of the target's last record under a signed checkpoint."""
+        return self._load(target)[0]
+
+    def _load(self, target: str) -> tuple[State, bool]:
+        """The state, and whether the cache has it so."""
+        last = self._journal.last(target)
+        if last is None:
+            return State(target), True
+        state = self._cached(target)
+        if state is not None and 0 < state.seq <= last.seq:
+            if (state.seq, state.leaf) == last:
+                return state, True
+            # From the record that the cache ends with, to see that it is one of this history.
+            entries = self._journal.stream(target, state.seq, state.index)
+            first = next(entries, None)
+            if first is not None and merkle.leaf_hash(first.leaf).hex() == state.leaf:
+                return _folded(state, entries), False
+        return _folded(State(target), self._journal.stream(target)), False
 
     def settle(self, target: str) -> State:
         """The state, kept for the next reader: for whoever has just appended to the target."""
-        state = self.get(target)
-        if self._key is not None:
+        state, kept = self._load(target)
+        if self._key is not None and not kept:
             payload = canon.encode(msgspec.to_builtins(state))
             seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()
             self._cache.put(self._name(target), b"%d %b\n%b" % (_FORMAT, seal, payload))
@@ -294,30 +323,20 @@ class States:
                 yield key, "not sealed by this installation's key"
             elif (truth := states.get(state.target)) is None or self._name(state.target) != key:
                 yield key, "the state of a target without records"
-            elif not self._of_this_log(state):
-                yield key, "of another history of the log"
-            elif state.upto >= truth.upto and _apart(state, truth):
+            elif state.seq >= truth.seq and state != truth:
                 yield key, "not what the target's records add up to"
 
     @staticmethod
     def _name(target: str) -> str:
         return f"state/{target.replace(':', '/')}"
 
-    def _cached(self, target: str, size: int) -> State | None:
+    def _cached(self, target: str) -> State | None:
         try:
             data = self._cache.get(self._name(target))
         except VerificationFailed:  # no file of ours: as good as none, and fsck names it
             return None
         state = None if data is None else self._unseal(data)
-        if state is None or state.target != target or state.upto > size:
-            return None
-        return state if self._of_this_log(state) else None
-
-    def _of_this_log(self, state: State) -> bool:
-        try:
-            return state.log_root == self._journal.root(state.upto).hex()
-        except Missing:
-            return False  # no checkpoint was ever signed over so many records
+        return None if state is None or state.target != target else state
 
     def _unseal(self, data: bytes) -> State | None:
         if self._key is None:
@@ -332,8 +351,7 @@ class States:
             return None  # an older program's shape under our own seal: folded anew
 
 
-def _apart(cached: State, truth: State) -> bool:
-    """Whether they differ in more than how far the log had grown by records of other targets."""
-    return msgspec.structs.replace(cached, upto=0, log_root="") != msgspec.structs.replace(
-        truth, upto=0, log_root=""
-    )
+def _folded(state: State, entries: Iterable[Entry]) -> State:
+    for entry in entries:
+        fold(state, entry)
+    return state

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.evidence import layout, note, state
+from chalicelib.evidence import head, layout, note, state
 from chalicelib.evidence.derivation import Derivation
 from chalicelib.evidence.reader import Reader
 from chalicelib.evidence.report import Enough, Findings, Kind, Problem, Report
@@ -332,7 +332,7 @@ class _Run:
                 )
 
     def _compare_heads(self) -> None:
-        due = {layout.head(s): state.encode_head(n) for s, n in self._walk.heads.items()}
+        due = {layout.head(s): head.encode(one) for s, one in self._walk.heads.items()}
         for key in sorted(due.keys() | self._moment.heads.keys()):
             expected, observed = due.get(key), self._moment.heads.get(key)
             if expected != observed:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.evidence import bundle, layout, state
+from chalicelib.evidence import bundle, head, layout, state
 from chalicelib.evidence.publish import Publisher
 from chalicelib.evidence.reader import MAX_BODY_BYTES, agree
 from chalicelib.kernel import canon, clock, record
@@ -36,9 +36,9 @@ from chalicelib.kernel.record import MAX_LEAF_BYTES, BodyRef, Draft, Entry, Reco
 from chalicelib.kernel.store import Write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from chalicelib.evidence.note import Verifier
+    from chalicelib.evidence.note import SignedCheckpoint, Verifier
     from chalicelib.evidence.state import State
     from chalicelib.kernel.signing import Signer
     from chalicelib.kernel.store import Derived, Documents, WriteOnce
@@ -48,6 +48,7 @@ MAX_BATCH_BYTES = 8 * 2**20
 MAX_BATCH_STREAMS = 90  # kernel.store: at most 100 writes a swap, the state among them
 MAX_STREAM_CHARACTERS = 256
 MAX_ATTEMPTS = 100  # swaps lost in a row before an append gives up
+PATIENCE = 4  # looks at an append that is not finished before it is taken for crashed
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -103,17 +104,28 @@ class Log(Publisher):
         self._tool = tool
         self._pause = pause
 
-    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+    def append(
+        self, drafts: Sequence[Draft], *, after: Mapping[str, int] | None = None
+    ) -> list[Entry]:
         """Put the drafts into the log, in this order and all of them.
 
-        More than fit one batch are several appends: where a later one fails, the earlier ones stay.
-        Raises: UsageError, for a draft that no log can hold, before anything is written;
-        StoreUnavailable, Fork, KeyUnusable, Missing, Conflict: then the caller must not report
-        anything as recorded, although a crash after step 3 may have recorded it.
+        ``after``: for streams, the seq that their last record has to have, 0 for none yet. More
+        drafts than fit one batch are several appends: where a later one fails, the earlier ones
+        stay. Raises: UsageError, for a draft that no log can hold, before anything is written;
+        Conflict, where a stream of ``after`` has gone on; StoreUnavailable, Fork, KeyUnusable,
+        Missing: then the caller must not report anything as recorded, although a crash after
+        step 3 may have recorded it.
         """
         entries: list[Entry] = []
+        expected = dict(after or {})
         for batch in list(_batches([self._prepare(draft) for draft in drafts])):
-            entries += self._append(batch)
+            written = self._append(batch, expected)
+            expected |= {
+                one.record.stream: one.record.seq
+                for one in written
+                if one.record.stream in expected
+            }
+            entries += written
         return entries
 
     def recover(self) -> Recovery:
@@ -121,18 +133,17 @@ class Log(Publisher):
         settled = self._settle()
         return Recovery(settled.edge.size, settled.finished)
 
-    def _append(self, batch: list[_Prepared]) -> list[Entry]:
+    def _append(self, batch: list[_Prepared], after: Mapping[str, int]) -> list[Entry]:
         for attempt in range(MAX_ATTEMPTS):
             if attempt:
                 self._pause(attempt)
             settled = self._settle()  # step 1
-            records, writes = self._place(batch)
-            leaves = list(map(record.encode, records))
-            after = settled.edge.copy()
+            records, leaves, writes = self._place(batch, settled.edge.size, after)
+            edge = settled.edge.copy()
             for leaf in leaves:
-                after.append(leaf_hash(leaf))
+                edge.append(leaf_hash(leaf))
             data = bundle.encode(leaves)
-            grown = state.state(self._verifier.name, settled.edge, after, canon.sha256(data))
+            grown = state.state(self._verifier.name, settled.edge, edge, canon.sha256(data))
             staged = layout.stage(grown.batch.start, grown.batch.sha256)
             self._derived.put(staged, data)  # step 2
             writes.append(Write(layout.STATE, settled.version, state.encode(grown)))
@@ -159,7 +170,7 @@ class Log(Publisher):
         version, current, latest = self._current()
         if current is None:
             return _Settled(version, Frontier(), finished=False)
-        signed = self._find(current.size)
+        signed = self._awaited(current.size)
         finished = signed is None
         if signed is None:
             signed = self.publish(current)
@@ -174,6 +185,18 @@ class Log(Publisher):
                 next_step="stop all writers and keep both: the key signed two histories",
             )
         return _Settled(version, current.edge(), finished)
+
+    def _awaited(self, size: int) -> SignedCheckpoint | None:
+        """The checkpoint of an append that its writer may just be signing; None if it crashed.
+
+        To finish what is not crashed does no harm, but costs a second signature.
+        """
+        for attempt in range(1, PATIENCE + 1):
+            signed = self._find(size)
+            if signed is not None:
+                return signed
+            self._pause(attempt)
+        return self._find(size)
 
     def _prepare(self, draft: Draft) -> _Prepared:
         """Step 2's first half: the draft checked, and its body locked if no leaf can hold it."""
@@ -219,26 +242,37 @@ class Log(Publisher):
             body_ref=ref,
         )
 
-    def _place(self, batch: list[_Prepared]) -> tuple[list[Record], list[Write]]:
-        """The records with the next seq of their streams, and the writes that move the heads."""
-        versions: dict[str, int] = {}
-        seqs: dict[str, int] = {}
-        records = []
+    def _place(
+        self, batch: list[_Prepared], start: int, after: Mapping[str, int]
+    ) -> tuple[list[Record], list[bytes], list[Write]]:
+        """The records with the next seq of their streams, their leaves, and the heads' writes.
+
+        Raises: Conflict, where a stream does not end as ``after`` says.
+        """
+        streams = dict.fromkeys(prepared.draft.stream for prepared in batch)
+        found = {stream: self._head(stream) for stream in streams}
+        ends = {stream: last for stream, (_, last) in found.items() if last is not None}
+        for stream in streams:
+            seq = ends[stream].seq if stream in ends else 0
+            if after.get(stream, seq) != seq:
+                raise Conflict(
+                    f"{stream} ends at seq {seq} now, and not at {after[stream]}; "
+                    "nothing was recorded",
+                    next_step="look at what was recorded since, and try again",
+                )
+        records, leaves = [], []
         for prepared in batch:
-            stream = prepared.draft.stream
-            if stream not in seqs:
-                head = self._documents.get(layout.head(stream))
-                versions[stream] = 0 if head is None else head.version
-                seqs[stream] = 0 if head is None else state.decode_head(head.value)
-            seqs[stream] += 1
-            records.append(
-                self._record(prepared.draft, seqs[stream], prepared.body, prepared.body_ref)
-            )
+            last = ends.get(prepared.draft.stream)
+            seq = (last.seq if last else 0) + 1
+            records.append(self._record(prepared.draft, seq, prepared.body, prepared.body_ref))
+            leaves.append(record.encode(records[-1]))
+            digest = leaf_hash(leaves[-1]).hex()
+            ends[prepared.draft.stream] = head.grown(last, seq, digest, start)
         writes = [
-            Write(layout.head(stream), versions[stream], state.encode_head(seq))
-            for stream, seq in seqs.items()
+            Write(layout.head(stream), version, head.encode(ends[stream]))
+            for stream, (version, _) in found.items()
         ]
-        return records, writes
+        return records, leaves, writes
 
     def _drop_lost(self, lost: State, staged: str) -> None:
         """Step 4: drop a stage that lost, unless a writer of the very same bytes won with it."""

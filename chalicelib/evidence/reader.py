@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.evidence import bundle, layout, merkle, note, state
+from chalicelib.evidence import head as heads
 from chalicelib.evidence.tiles import Nodes
 from chalicelib.kernel import canon, record
 from chalicelib.kernel.errors import (
@@ -29,7 +30,8 @@ from chalicelib.kernel.errors import (
     NotFound,
     VerificationFailed,
 )
-from chalicelib.kernel.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from chalicelib.kernel.merkle import Frontier, leaf_hash
+from chalicelib.kernel.record import Last
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,10 +84,6 @@ class Reader:
         head = self.head()
         return 0 if head is None else head.size
 
-    def root(self, size: int) -> bytes:
-        """The tree hash under the checkpoint signed over ``size`` leaves. Raises: Missing."""
-        return self._signed(size).root if size else EMPTY_ROOT
-
     def checkpoint(self) -> bytes | None:
         """The newest signed note; None while the log is empty."""
         head = self.head()
@@ -102,18 +100,49 @@ class Reader:
             raise NotFound(f"no records {start} up to {stop}: the log has {size}")
         if start == stop:
             return
-        at = self._floor(start)
-        edge = self._edge(at, size)
-        while at < stop:
-            leaves = self._batch(at, edge)
-            for index, leaf in enumerate(leaves, at):
-                if start <= index < stop:
-                    yield self.entry(index, leaf)
-            at += len(leaves)
+        for index, leaf in self._leaves(self._floor(start), stop, size):
+            if start <= index < stop:
+                yield self.entry(index, leaf)
+
+    def last(self, stream: str) -> Last | None:
+        """The end of a stream; the record there may not be under a signed checkpoint yet."""
+        found = self._head(stream)[1]
+        return None if found is None else Last(found.seq, found.leaf)
+
+    def stream(self, name: str, start: int = 1, near: int = 0) -> Iterator[Entry]:
+        """A stream's records from seq ``start`` on, as far as they are under a signed checkpoint.
+
+        Reads the batches that hold them, and no others, unless it is more than
+        ``heads.MAX_BATCHES`` batches behind: then the log from index ``near`` on. Raises: Missing,
+        where a record of the stream is not where it must be; VerificationFailed.
+        """
+        found = self._head(name)[1]
+        if found is None or found.seq < start:
+            return
+        size = self.size()
+        starts = found.since(start)
+        due = start
+        for index, leaf in (
+            self._leaves(self._floor(near), size, size)
+            if starts is None
+            else (pair for at in starts if at < size for pair in self._leaves(at, at + 1, size))
+        ):
+            one = record.decode(leaf)
+            if one.stream != name or one.seq < start:
+                continue
+            if one.seq != due:
+                raise Missing(
+                    f"{name} goes on with seq {one.seq} at record {index}; expected {due}",
+                    next_step="holdfast evidence fsck names the first bad place",
+                )
+            due += 1
+            yield self._entry(index, leaf, one)
 
     def entry(self, index: int, leaf: bytes) -> Entry:
         """The record of a leaf, with its body, kept apart or not. Raises: VerificationFailed."""
-        found = record.decode(leaf)
+        return self._entry(index, leaf, record.decode(leaf))
+
+    def _entry(self, index: int, leaf: bytes, found: record.Record) -> Entry:
         body = found.body if found.body_ref is None else self.body(found.body_ref)
         return record.Entry(index, leaf, found, body or {})
 
@@ -201,6 +230,19 @@ class Reader:
             theirs=canon.encode({"batch": key, "sha256": canon.sha256(locked)}),
             next_step="stop all writers, keep both, and restore the state of that batch",
         )
+
+    def _leaves(self, at: int, stop: int, size: int) -> Iterator[tuple[int, bytes]]:
+        """Leaves from the batch at ``at`` to the one that reaches ``stop``, with their indices."""
+        edge = self._edge(at, size)
+        while at < stop:
+            leaves = self._batch(at, edge)
+            yield from enumerate(leaves, at)
+            at += len(leaves)
+
+    def _head(self, stream: str) -> tuple[int, heads.Head | None]:
+        """The version and value of a stream's head."""
+        document = self._documents.get(layout.head(stream))
+        return (0, None) if document is None else (document.version, heads.decode(document.value))
 
     def _state(self) -> tuple[int, State | None]:
         """The version and value of the guarded state."""

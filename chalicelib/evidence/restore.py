@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.evidence import bundle, layout, note, state
+from chalicelib.evidence import bundle, head, layout, note, state
 from chalicelib.kernel import canon, record
 from chalicelib.kernel.errors import DigestMismatch, Missing, NotAllowed
 from chalicelib.kernel.merkle import Frontier, leaf_hash
 from chalicelib.kernel.store import Write
 
 if TYPE_CHECKING:
+    from chalicelib.evidence.head import Head
     from chalicelib.evidence.note import Verifier
     from chalicelib.kernel.store import Documents, WriteOnce
 
@@ -37,18 +38,20 @@ def restore(writeonce: WriteOnce, documents: Documents, verifier: Verifier) -> i
         raise NotAllowed("the log's state is there; nothing was restored")
     signed = {layout.number(key, layout.CHECKPOINTS) for key in writeonce.list(layout.CHECKPOINTS)}
     edge, before = Frontier(), Frontier()
-    heads: dict[str, int] = {}
+    heads: dict[str, Head] = {}
     data = b""
     for key in writeonce.list(layout.BATCHES):
         if layout.number(key, layout.BATCHES) != edge.size or edge.size not in signed | {0}:
             raise Missing(f"{key} does not follow on {edge.size} records under a checkpoint")
         before, data = edge.copy(), writeonce.get(key)
         for leaf in bundle.decode(data):
-            edge.append(leaf_hash(leaf))
+            digest = leaf_hash(leaf)
+            edge.append(digest)
             one = record.decode(leaf)
-            if one.seq != heads.get(one.stream, 0) + 1:
+            last = heads.get(one.stream)
+            if one.seq != (last.seq if last else 0) + 1:
                 raise Missing(f"{key}: {one.stream} goes on with seq {one.seq}")
-            heads[one.stream] = one.seq
+            heads[one.stream] = head.grown(last, one.seq, digest.hex(), before.size)
         if edge.size in signed:
             _check_root(writeonce, verifier, edge)
     if max(size or 0 for size in signed | {0}) > edge.size:
@@ -64,14 +67,12 @@ def _check_root(writeonce: WriteOnce, verifier: Verifier, edge: Frontier) -> Non
         raise DigestMismatch(f"the records do not lead to the root that {key} signs")
 
 
-def _write(documents: Documents, heads: dict[str, int], value: state.State) -> None:
+def _write(documents: Documents, heads: dict[str, Head], value: state.State) -> None:
     """The heads, then the state: without it, an interrupted restore is simply run again."""
     writes = []
-    for stream, seq in sorted(heads.items()):
+    for stream, last in sorted(heads.items()):
         there = documents.get(layout.head(stream))
-        writes.append(
-            Write(layout.head(stream), there.version if there else 0, state.encode_head(seq))
-        )
+        writes.append(Write(layout.head(stream), there.version if there else 0, head.encode(last)))
     for first in range(0, len(writes), _WRITES):
         documents.swap(writes[first : first + _WRITES])
     documents.swap([Write(layout.STATE, 0, state.encode(value))])

@@ -71,19 +71,3 @@ def decode(data: bytes) -> State:
     if edge.root().hex() != value.root or not 0 <= base.size < edge.size:
         raise Malformed("a log state whose size, root and right edge contradict each other")
     return value
-
-
-def encode_head(seq: int) -> bytes:
-    """The document of a stream's head: the seq of its last record."""
-    return canon.encode({"seq": seq})
-
-
-def decode_head(data: bytes) -> int:
-    """The seq of a stream's last record. Raises: Malformed."""
-    value = canon.decode(data)
-    if not isinstance(value, dict) or set(value) != {"seq"}:
-        raise Malformed("not a stream's head")
-    seq = value["seq"]
-    if type(seq) is not int or seq < 1:
-        raise Malformed("not a stream's head: seq is a whole number from 1")
-    return seq

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.evidence import bundle, layout, note, tiles
+from chalicelib.evidence import bundle, head, layout, note, tiles
 from chalicelib.evidence.merkle import frontier
 from chalicelib.evidence.report import Kind, Problem
 from chalicelib.evidence.tiles import Nodes, Tiler
@@ -20,6 +20,7 @@ from chalicelib.kernel.merkle import Frontier, leaf_hash
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from chalicelib.evidence.head import Head
     from chalicelib.evidence.note import SignedCheckpoint
     from chalicelib.evidence.reader import Reader
     from chalicelib.evidence.report import Findings
@@ -34,7 +35,7 @@ class Walk:
     """The pass. ``full`` takes each full tile that the leaves make, as (key, bytes).
 
     Afterwards ``edge`` is the right edge of the tree, ``base`` the one before the last batch,
-    ``digest`` that batch's SHA-256, ``heads`` the last seq of each stream, ``signed`` the newest
+    ``digest`` that batch's SHA-256, ``heads`` the head of each stream, ``signed`` the newest
     good checkpoint. ``edge`` and ``tiler`` are None where damage cannot be passed.
     """
 
@@ -62,7 +63,7 @@ class Walk:
         self.base = Frontier()
         self.tiler: Tiler | None = Tiler()
         self.digest = ""
-        self.heads: dict[str, int] = {}
+        self.heads: dict[str, Head] = {}
         self.gaps = False  # a stretch of records is unknown, so a stream's next seq is too
         self.signed: SignedCheckpoint | None = None
         self.at = 0  # the leaves that were walked or passed
@@ -82,7 +83,7 @@ class Walk:
             return
         self._compare_outside(leaves)
         for index, leaf in enumerate(leaves, start):
-            self._leaf(index, leaf, place)
+            self._leaf(index, leaf, place, start)
         self.at = end
 
     def missing(self, start: int, stop: int) -> None:
@@ -274,7 +275,7 @@ class Walk:
                 self.tiler = Tiler.load(end, self._derived.get)
         self._found.complete = False
 
-    def _leaf(self, index: int, leaf: bytes, place: str) -> None:
+    def _leaf(self, index: int, leaf: bytes, place: str, start: int) -> None:
         """One leaf that is the log's: the record in it, its place in its stream, its body."""
         self._found.records += 1
         if self.tiler is not None:
@@ -295,7 +296,7 @@ class Walk:
             )
             return
         before = self.heads.get(found.stream)
-        due = (before or 0) + 1
+        due = (before.seq if before else 0) + 1
         if found.seq != due and not (self.gaps and found.seq > due):
             self._found.add(
                 Problem(
@@ -309,7 +310,8 @@ class Walk:
                     seq=found.seq,
                 )
             )
-        self.heads[found.stream] = max(found.seq, before or 0)
+        if found.seq >= due:
+            self.heads[found.stream] = head.grown(before, found.seq, leaf_hash(leaf).hex(), start)
         try:
             entry = self._reader.entry(index, leaf)
         except VerificationFailed as error:

@@ -21,6 +21,7 @@
         ├── AuthenticationFailed       the target refused the credential
         ├── NotPermitted               the credential may not read what is needed
         ├── ConnectionLost             the target went away, or took longer than its bound
+        ├── Overdue                    the target was not read by the time it was due
         ├── AnotherSystem              the target is not what its baseline was taken of
         ├── Unsupported                a server, version or encoding that is not handled
         ├── Busy                       another process holds what this one needs
@@ -143,6 +144,10 @@ class NotPermitted(CouldNotTell):
 
 class ConnectionLost(CouldNotTell):
     """The target went away, or took longer than its bound, while it was being read."""
+
+
+class Overdue(CouldNotTell):
+    """The target was not read by the time it was due."""
 
 
 class AnotherSystem(CouldNotTell):

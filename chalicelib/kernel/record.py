@@ -5,7 +5,7 @@ The four flows meet here and nowhere else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -13,7 +13,7 @@ from chalicelib.kernel import canon
 from chalicelib.kernel.errors import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 VERSION = 1
 MAX_LEAF_BYTES = 65_535  # C2SP tlog-tiles: entry bundles carry a uint16 length
@@ -69,14 +69,25 @@ class Entry(msgspec.Struct, frozen=True):
     body: dict[str, Any]
 
 
+class Last(NamedTuple):
+    """The last record of a stream: its seq, and its leaf's hash in hexadecimal."""
+
+    seq: int
+    leaf: str
+
+
 class Journal(Protocol):
     """The evidence log as the other flows see it."""
 
-    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+    def append(
+        self, drafts: Sequence[Draft], *, after: Mapping[str, int] | None = None
+    ) -> list[Entry]:
         """Put the drafts into the log, in this order and all of them.
 
-        When it returns they are durable and under a signed checkpoint. Raises: StoreUnavailable,
-        Fork, KeyUnusable: then the caller must not report anything as recorded.
+        When it returns they are durable and under a signed checkpoint. ``after``: for streams, the
+        seq of the record that the drafts were written after (0: none). Raises: Conflict, where
+        such a stream has gone on since, and nothing was recorded; StoreUnavailable, Fork,
+        KeyUnusable: then the caller must not report anything as recorded.
         """
         ...
 
@@ -88,8 +99,16 @@ class Journal(Protocol):
         """The number of records under a signed checkpoint."""
         ...
 
-    def root(self, size: int) -> bytes:
-        """The tree hash that the checkpoint over ``size`` records signs. Raises: Missing."""
+    def last(self, stream: str) -> Last | None:
+        """The end of a stream; the record there may not be under a signed checkpoint yet."""
+        ...
+
+    def stream(self, name: str, start: int = 1, near: int = 0) -> Iterator[Entry]:
+        """A stream's records from seq ``start`` on, verified against the log's hashes.
+
+        ``near``: an index of the log at or before the first of them, if one is known. Raises:
+        VerificationFailed; StoreUnavailable.
+        """
         ...
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:

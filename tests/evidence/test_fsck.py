@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import shutil
 
+import msgspec
 import pytest
 from evidence.place import draft
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.evidence import bundle, fsck, layout, note, report, state, tiles
+from chalicelib.evidence import bundle, fsck, head, layout, note, report, state, tiles
 from chalicelib.evidence.note import Checkpoint
 from chalicelib.evidence.report import Kind, Problem, Severity
 from chalicelib.kernel import canon, record
@@ -312,11 +313,22 @@ def test_a_forgotten_state_is_named(grown):
     assert (problem.place, problem.observed) == ("log/state", "no such document")
 
 
-@pytest.mark.parametrize(("stream", "seq"), [("scan", 305), ("scan", 1), ("never", 1)])
-def test_an_edited_head_is_named(grown, stream, seq):
+@pytest.mark.parametrize(
+    ("stream", "edit"),
+    [
+        ("scan", {"seq": 305}),
+        ("scan", {"seq": 1_000}),
+        ("scan", {"leaf": "0" * 64}),
+        ("scan", {"batches": ((1, 0),)}),
+        ("never", {}),
+    ],
+)
+def test_an_edited_head_is_named(grown, stream, edit):
     document = grown.documents.get(layout.head(stream))
     version = 0 if document is None else document.version
-    grown.documents.swap([Write(layout.head(stream), version, state.encode_head(seq))])
+    held = head.Head(1, "0" * 64, ((1, 0),)) if document is None else head.decode(document.value)
+    edited = head.encode(msgspec.structs.replace(held, **edit))
+    grown.documents.swap([Write(layout.head(stream), version, edited)])
     problem = first(grown)
     assert (problem.place, problem.kind) == (f"stream/{stream}", Kind.STATE)
 

@@ -436,7 +436,7 @@ def test_a_state_that_contradicts_itself_is_refused(place, change):
             call()
 
 
-@pytest.mark.parametrize("value", [b"{}", b"1", b'{"seq":0}', b'{"seq":"1"}', b'{"seq":true}'])
+@pytest.mark.parametrize("value", [b"{}", b"1", b'{"seq":1}'])
 def test_a_head_that_is_no_head_is_refused(place, value):
     place.documents.swap([Write(layout.head("scan"), 0, value)])
     with pytest.raises(Malformed, match="head"):

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.kernel.store import Write
 from chalicelib.local.documents import SqliteDocuments
-from chalicelib.local.sealed import SealedDocuments
+from chalicelib.kernel.sealed import SealedDocuments
 
 SECRET = b"s" * 32
 

@@ -1,0 +1,244 @@
+"""The schedule: who is to be scanned when, each time once, and what was not done in time.
+
+A tick of the schedule sends one order a target to a queue (:func:`dispatch`); a worker takes an
+order and scans (:func:`work`); an order that no worker could finish is worked off with the reason
+instead of a source (:func:`overdue`). The queue delivers at least once, and one order a target at a
+time. What makes an order happen once is the log: the scan's record names the time of the schedule,
+and is appended only after the record that the worker saw last.
+
+So for every target and tick there is one record: a scan that read the target, a scan that says
+``unknown`` because it was not read by its deadline, or ``scan.missed``, where the next one was
+recorded before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from chalicelib.drift import approval, state
+from chalicelib.drift.scan import Outcome, held
+from chalicelib.kernel import canon, names
+from chalicelib.kernel.clock import parse_timestamp, timestamp
+from chalicelib.kernel.errors import CouldNotTell, Malformed, Overdue, UsageError
+from chalicelib.kernel.record import Draft, Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime, timedelta
+
+    from chalicelib.drift.desk import Desk, Target
+    from chalicelib.drift.source import Source
+    from chalicelib.kernel.record import Actor
+
+STREAM = "schedule"
+DISPATCHED = "schedule.dispatched"
+VERSION = 1
+MAX_ORDER_BYTES = 1_024
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What a queue takes: delivered in order within ``group``, and once for each ``dedup``."""
+
+    group: str
+    dedup: str
+    body: bytes
+
+
+class Queue(Protocol):
+    """Where orders wait for a worker."""
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """All of them, durably. Raises: StoreUnavailable, when some were not sent."""
+        ...
+
+
+class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Scan ``target`` (full name) for a tick of the schedule, before ``deadline_at``."""
+
+    v: int
+    target: str
+    scheduled_at: str
+    deadline_at: str
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What the world is told, after it was recorded; the same again has the same ``id``."""
+
+    id: str
+    type: str
+    at: str
+    detail: dict[str, Any]
+
+
+class Events(Protocol):
+    """Whoever tells the world."""
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """All of them, at least once. Raises: StoreUnavailable, when some were not taken."""
+        ...
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What came of an order. ``repeated``: it was recorded before, by another delivery.
+
+    ``outcome`` is None where the order was missed. ``entries``: the records of this order that the
+    world is to be told of.
+    """
+
+    target: str
+    outcome: Outcome | None
+    entries: list[Entry]
+    repeated: bool = False
+
+
+def encode(order: Order) -> bytes:
+    """The order's canonical bytes."""
+    return canon.encode(msgspec.to_builtins(order))
+
+
+def decode(data: bytes) -> Order:
+    """The order in a message. Raises: Malformed."""
+    if len(data) > MAX_ORDER_BYTES:
+        raise Malformed(f"an order of {len(data)} bytes; at most {MAX_ORDER_BYTES} are taken")
+    try:
+        order = msgspec.convert(canon.decode(data), Order)
+        names.target(order.target)
+    except (msgspec.ValidationError, UsageError) as error:
+        raise Malformed(f"not an order: {error}") from None
+    if order.v != VERSION:
+        raise Malformed(f"an order of version {order.v}; this program takes {VERSION}")
+    if not parse_timestamp(order.scheduled_at) < parse_timestamp(order.deadline_at):
+        raise Malformed("an order whose deadline is not after its time")
+    return order
+
+
+def dispatch(
+    desk: Desk,
+    targets: Iterable[Target],
+    queue: Queue,
+    *,
+    scheduled_at: datetime,
+    period: timedelta,
+    actor: Actor,
+    settings_sha256: str,
+) -> int:
+    """Send one order for every target, then record which were due; returns how many.
+
+    Run again for the same tick it sends the same again, which the queue drops or the log does not
+    repeat, and records nothing more. Raises: StoreUnavailable: run it again.
+    """
+    at = timestamp(scheduled_at)
+    deadline_at = timestamp(scheduled_at + period)
+    due = sorted({target.stream for target in targets})
+    orders = [Order(VERSION, stream, at, deadline_at) for stream in due]
+    queue.send([Message(one.target, f"{one.target}@{at}", encode(one)) for one in orders])
+    last = desk.journal.last(STREAM)
+    before = last and next(desk.journal.stream(STREAM, last.seq), None)
+    if before is not None and before.body["scheduled_at"] >= at:
+        return len(due)
+    body = {
+        "scheduled_at": at,
+        "deadline_at": deadline_at,
+        "targets": len(due),
+        "targets_sha256": canon.sha256(canon.encode(due)),
+        "settings_sha256": settings_sha256,
+    }
+    now = timestamp(desk.clock.now())
+    desk.journal.append([Draft(DISPATCHED, STREAM, now, actor, body)])
+    return len(due)
+
+
+def seconds_left(desk: Desk, order: Order) -> float:
+    """Until the order's deadline; negative beyond it."""
+    return (parse_timestamp(order.deadline_at) - desk.clock.now()).total_seconds()
+
+
+def work(
+    desk: Desk,
+    target: Target,
+    order: Order,
+    source: Source | CouldNotTell,
+    *,
+    actor: Actor,
+    progress: Callable[..., None],
+) -> Done:
+    """Scan for an order, or say what was recorded for it already.
+
+    Beyond its deadline nothing is read, and the target is unknown. Raises: Busy, Conflict,
+    StoreUnavailable, Fork: then the order is to be delivered again.
+    """
+    with desk.locks.hold(target.lock):
+        now = approval.finish(desk, target, actor)
+        newest = max(now.scheduled, default="")
+        if order.scheduled_at in now.scheduled:
+            return _again(desk, now, order)
+        if order.scheduled_at < newest:
+            return _missed(desk, target, now, order, actor)
+        if seconds_left(desk, order) <= 0:
+            source = overdue(target, order, "its turn came after its deadline")
+        result = held(
+            desk,
+            target,
+            now,
+            source,
+            actor=actor,
+            progress=progress,
+            scheduled_at=order.scheduled_at,
+        )
+        return Done(target.stream, result.outcome, result.entries)
+
+
+def overdue(target: Target, order: Order, why: str) -> Overdue:
+    """Why a target is unknown that no worker finished with."""
+    return Overdue(
+        f"{target.stream} was not read for {order.scheduled_at} by {order.deadline_at}: {why}",
+        next_step=f"holdfast scan {target.slug}; docs/operate.md, Overdue",
+    )
+
+
+def _again(desk: Desk, now: state.State, order: Order) -> Done:
+    last = now.last_scan
+    if last is None or order.scheduled_at != now.scheduled[-1]:
+        return Done(now.target, None, [], repeated=True)
+    entries = [
+        one
+        for one in desk.journal.stream(now.target, last.first, near=0)
+        if one.record.seq <= last.seq
+    ]
+    return Done(now.target, Outcome(last.outcome), entries, repeated=True)
+
+
+def _missed(desk: Desk, target: Target, now: state.State, order: Order, actor: Actor) -> Done:
+    """A later order is recorded: this one says only that nobody looked at its time."""
+    body = {"scheduled_at": order.scheduled_at, "deadline_at": order.deadline_at}
+    draft = Draft(state.MISSED, target.stream, timestamp(desk.clock.now()), actor, body)
+    entries = desk.journal.append([draft], after={target.stream: now.seq})
+    desk.states.settle(target.stream)
+    return Done(target.stream, None, entries)
+
+
+def events(done: Done, log: str) -> list[Event]:
+    """What the world is told of an order: findings that came and went, or that it was missed.
+
+    ``log``: the log's name. An event's id is its record's place in it.
+    """
+    told = []
+    for entry in done.entries:
+        record, body = entry.record, entry.body
+        detail = {"target": record.stream, "record": entry.index, "at": record.at, "log": log}
+        if record.kind == state.OPENED:
+            kind = "finding opened"
+            detail |= {"finding": body["id"]}
+            detail |= {key: body[key] for key in ("severity", "direction", "title")}
+        elif record.kind == state.CLOSED:
+            kind = "finding closed"
+            detail |= {"finding": body["id"]}
+        elif record.kind == state.MISSED:
+            kind = "scan failed"
+            detail |= {"title": f"not scanned for {body['scheduled_at']}"}
+        else:
+            continue  # what a scan could not tell is a finding of its own, told once
+        told.append(Event(f"{log}/{entry.index}", kind, record.at, detail))
+    return told

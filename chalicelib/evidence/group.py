@@ -1,0 +1,122 @@
+"""Group: one append for the drafts of many threads, as a database commits transactions in groups.
+
+An append costs the same round trips for one record as for a thousand, and appends of one log
+follow each other. While one is under way the drafts of other threads gather here, and the next
+append takes them all.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from chalicelib.kernel.errors import Conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from chalicelib.kernel.record import Draft, Entry, Journal, Last
+
+MAX_DRAFTS = 500  # of one append; half of what one batch of the log holds
+MAX_STREAMS = 80  # likewise
+
+
+class _Job:
+    """Drafts that wait, and what became of them."""
+
+    def __init__(self, drafts: Sequence[Draft], after: Mapping[str, int]) -> None:
+        self.drafts = drafts
+        self.after = after
+        self.done = False
+        self.entries: list[Entry] = []
+        self.error: BaseException | None = None
+
+    def run(self, journal: Journal) -> None:
+        try:
+            self.entries = journal.append(self.drafts, after=self.after)
+        except BaseException as error:  # noqa: BLE001 - it belongs to the thread that waits
+            self.error = error
+        self.done = True
+
+
+class GroupJournal:
+    """Implements ``kernel.record.Journal`` over another one.
+
+    Only drafts that say what they come after are put together: where it cannot be told whether an
+    append was recorded, the same drafts again are refused and not recorded twice.
+    """
+
+    def __init__(self, inner: Journal) -> None:
+        self._inner = inner
+        self._turn = threading.Lock()
+        self._gate = threading.Lock()
+        self._waiting: list[_Job] = []
+
+    def append(
+        self, drafts: Sequence[Draft], *, after: Mapping[str, int] | None = None
+    ) -> list[Entry]:
+        """As the other's, which it may share with other threads' drafts."""
+        fenced = after or {}
+        job = _Job(drafts, fenced)
+        if {one.stream for one in drafts} - fenced.keys() or len(drafts) > MAX_DRAFTS:
+            with self._turn:
+                return self._inner.append(drafts, after=after)
+        with self._gate:
+            self._waiting.append(job)
+        with self._turn:
+            if not job.done:
+                self._run(self._take(job))
+        if job.error is not None:
+            raise job.error
+        return job.entries
+
+    def _take(self, own: _Job) -> list[_Job]:
+        """The jobs of one append: the caller's, and what fits beside it, each stream once."""
+        with self._gate:
+            taken, count, streams = [own], len(own.drafts), set(own.after)
+            for job in self._waiting:
+                room = count + len(job.drafts) <= MAX_DRAFTS
+                room &= len(streams | job.after.keys()) <= MAX_STREAMS
+                if job is not own and room and not streams & job.after.keys():
+                    taken.append(job)
+                    count += len(job.drafts)
+                    streams |= job.after.keys()
+            self._waiting = [job for job in self._waiting if job not in taken]
+        return taken
+
+    def _run(self, jobs: list[_Job]) -> None:
+        drafts = [one for job in jobs for one in job.drafts]
+        after = {stream: seq for job in jobs for stream, seq in job.after.items()}
+        together = _Job(drafts, after)
+        together.run(self._inner)
+        if isinstance(together.error, Conflict) and len(jobs) > 1:
+            # Nothing was recorded. One job's stream has gone on; the others are no part of that.
+            for job in jobs:
+                job.run(self._inner)
+            return
+        entries = iter(together.entries)
+        for job in jobs:
+            job.error, job.done = together.error, True
+            if together.error is None:
+                job.entries = [next(entries) for _ in job.drafts]
+
+    def recover(self) -> object:
+        """Finish an append that crashed; one of another thread is none."""
+        with self._turn:
+            return self._inner.recover()
+
+    def size(self) -> int:
+        """The number of records under a signed checkpoint."""
+        return self._inner.size()
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """Records ``start`` ≤ index < ``stop``, verified."""
+        return self._inner.read(start, stop)
+
+    def last(self, stream: str) -> Last | None:
+        """The end of a stream."""
+        return self._inner.last(stream)
+
+    def stream(self, name: str, start: int = 1, near: int = 0) -> Iterator[Entry]:
+        """A stream's records from seq ``start`` on, verified."""
+        return self._inner.stream(name, start, near)
