@@ -12,7 +12,7 @@ import typer
 
 from chalicelib import __version__, settings, wiring
 from chalicelib.kernel import names
-from chalicelib.kernel.errors import NoSettings
+from chalicelib.kernel.errors import NoSettings, NotAllowed
 from chalicelib.kernel.record import Actor
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -89,7 +89,19 @@ def services() -> wiring.Services:
 
 
 def actor() -> Actor:
-    """Who acts: the operating system's user, or whoever ``--as`` says, marked so."""
+    """Who acts: the operating system's user, or whoever ``--as`` says, marked so.
+
+    On AWS it is the person behind the credentials, and nobody says otherwise. Raises: NotAllowed;
+    CouldNotTell, when AWS does not say who that is.
+    """
+    found = settings_or_none()
+    if found is not None and found.file.aws is not None:
+        if shared.person:
+            raise NotAllowed(
+                "on AWS you are who your credentials say; --as and HOLDFAST_AS are refused",
+                next_step="leave --as out, or use that person's credentials",
+            )
+        return Actor(wiring.caller(found), "iam")
     if shared.person:
         return Actor(names.person(shared.person), "asserted")
     try:

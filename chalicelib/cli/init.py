@@ -11,6 +11,7 @@ from chalicelib import settings, wiring
 from chalicelib.cli.app import JsonFlag, actor, app
 from chalicelib.cli.text import emit, say
 from chalicelib.kernel.errors import UsageError
+from chalicelib.settings import edit
 
 
 @app.command()
@@ -19,6 +20,11 @@ def init(
     origin: Annotated[
         str, typer.Option(help="The log's name, e.g. example.com/holdfast; else one is drawn.")
     ] = "",
+    aws_region: Annotated[
+        str,
+        typer.Option(help="Keep evidence on AWS, in this region; creates nothing there."),
+    ] = "",
+    stage: Annotated[str, typer.Option(help="With --aws-region: the stack's stage.")] = "prod",
     as_json: JsonFlag = False,
 ) -> None:
     """Write settings, a signing key and an empty log. Overwrites nothing."""
@@ -28,6 +34,17 @@ def init(
             f"{path} is there already; nothing was changed",
             next_step="holdfast target add NAME --dsn-env VARIABLE",
         )
+    if aws_region:
+        if origin:
+            raise UsageError("--origin is for one machine; on AWS the log is named by its bucket")
+        folder.mkdir(parents=True, exist_ok=True)
+        section = settings.AwsSection(region=aws_region, stage=stage)
+        edit.create(path, edit.initial_aws(section))
+        say(f"{path}  settings; no secret in it")
+        say("next: holdfast target add NAME --secret SECRET, then holdfast aws check", "bold")
+        if as_json:
+            emit({"settings": str(path), "region": aws_region, "stage": stage})
+        return
     vkey = wiring.create(folder, origin, actor())
     say(f"{path}  settings; no secret in it")
     say(f"{folder / '.holdfast'}  evidence log, and the signing key (0600): keep both")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from chalicelib import wiring
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
@@ -16,6 +15,7 @@ from chalicelib.drift import finding
 from chalicelib.drift.finding import SHORT_ID, Disposition
 from chalicelib.drift.scan import Outcome, Result, scan
 from chalicelib.kernel.errors import Busy, HoldfastError, UsageError
+from chalicelib.postgres.connection import carries_password
 
 if TYPE_CHECKING:
     from chalicelib.drift.desk import Target
@@ -86,7 +86,7 @@ def is_dsn(text: str) -> bool:
     """Whether it is a connection string and not a target's name; warns of a password in it."""
     if not ("://" in text or "=" in text or "@" in text):
         return False
-    if wiring.carries_password(text):
+    if carries_password(text):
         say(
             "the password in this DSN is visible in the process list and the shell's history; "
             "better: PGPASSWORD or ~/.pgpass",

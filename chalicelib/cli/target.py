@@ -12,6 +12,7 @@ from chalicelib.cli.app import JsonFlag, actor, app, load_settings, services
 from chalicelib.cli.text import count, emit, say
 from chalicelib.kernel import names
 from chalicelib.kernel.errors import UsageError
+from chalicelib.settings import edit
 
 if TYPE_CHECKING:
     from chalicelib.wiring import Services
@@ -30,7 +31,14 @@ def add(
         typer.Option(
             help="The environment variable that holds the DSN; the DSN itself is never stored."
         ),
-    ],
+    ] = "",
+    secret: Annotated[
+        str, typer.Option(help="Instead: the secret in Secrets Manager that holds the DSN.")
+    ] = "",
+    dsn: Annotated[
+        str, typer.Option(help="Instead: a DSN without a password, with --auth rds-iam.")
+    ] = "",
+    auth: Annotated[str, typer.Option(help="rds-iam: a token of RDS in place of a password.")] = "",
     env: Annotated[
         str, typer.Option(help="prod, staging, …; prod wants two approvals, and at least one.")
     ] = "",
@@ -48,18 +56,39 @@ def add(
     called = names.target(name)
     if called.kind != "postgres":
         raise UsageError(f"targets of kind {called.kind!r} are not known; expected postgres")
+    if not (dsn_env or secret or auth):
+        raise UsageError("give --dsn-env VARIABLE, --secret NAME, or --dsn DSN with --auth rds-iam")
     wanted = approvals if approvals is not None else (PROD_APPROVALS if env == "prod" else 1)
     section = settings.TargetSection(
-        dsn_env=dsn_env, env=env, approvals=wanted, approvers=approver or []
+        dsn_env=dsn_env,
+        secret=secret,
+        dsn=dsn,
+        auth=auth,
+        env=env,
+        approvals=wanted,
+        approvers=approver or [],
     )
-    with services().desk.locks.hold("settings"):
-        current = load_settings()  # as it is now that nobody else changes it
-        wiring.connect(current).configured(called, section, actor())
-        settings.add_target(current, called.slug, section)
+    current = load_settings()
+    deployed = current.file.aws is not None
+    if deployed and dsn_env:
+        raise UsageError(
+            "a function on AWS has no environment variable of yours",
+            next_step="--secret NAME, or --dsn DSN --auth rds-iam",
+        )
+    if deployed and not current.file.log.key:
+        edit.check_new_target(current, called.slug, section)
+        edit.add_target(current, called.slug, section)  # the first deployment comes first
+    else:
+        with services().desk.locks.hold("settings"):
+            current = load_settings()  # as it is now that nobody else changes it
+            wiring.connect(current).configured(called, section, actor())
+            edit.add_target(current, called.slug, section)
     if as_json:
         emit({"target": str(called), "dsn_env": dsn_env, "env": env, "approvals": wanted})
-    say(f"{called}: DSN from ${dsn_env}, {count(wanted, 'approval')} for a baseline")
-    say(f"next: holdfast baseline propose {called.slug}", "bold")
+    way = f"${dsn_env}" if dsn_env else secret or "its settings, with a token of RDS"
+    say(f"{called}: DSN from {way}, {count(wanted, 'approval')} for a baseline")
+    after = "aws deploy" if deployed else f"baseline propose {called.slug}"
+    say(f"next: holdfast {after}", "bold")
 
 
 @group.command("ls")

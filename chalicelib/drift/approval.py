@@ -2,8 +2,8 @@
 
 The proposer is no approver and one person counts once. Each record is appended only after the one
 that it was decided on: whoever decides at the same moment gets a Conflict, and looks again. When
-the last needed approval is recorded, the baseline is sealed, stored and recorded; a crash in between
-is finished by the next step.
+the last needed approval is recorded, the baseline is sealed, stored and recorded; a crash in
+between is finished by the next step.
 """
 
 from __future__ import annotations

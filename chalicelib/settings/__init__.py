@@ -1,15 +1,13 @@
 """Settings: one frozen object, read from ``holdfast.toml``; units in names.
 
 The file is found in the working directory or above it, or named by ``--config`` or the environment
-variable ``HOLDFAST_CONFIG``. It holds no secret: DSNs are named by environment variables.
+variable ``HOLDFAST_CONFIG``. It holds no secret: a DSN stands in an environment variable or in
+Secrets Manager, or needs no password. A deployment carries the same in one compiled file.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +16,12 @@ import msgspec
 
 from chalicelib.drift.desk import Target
 from chalicelib.evidence import note
-from chalicelib.kernel import names
+from chalicelib.kernel import canon, names
 from chalicelib.kernel.errors import (
     ConfigError,
     Malformed,
     NoSettings,
     NotFound,
-    StoreUnavailable,
     UsageError,
 )
 
@@ -32,10 +29,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE_NAME = "holdfast.toml"
-MAX_FILE_BYTES = 2**20
+COMPILED_NAME = "holdfast.json"
+MAX_FILE_BYTES = 8 * 2**20  # tens of thousands of targets
 MAX_APPROVALS = 16
 
+RDS_IAM = "rds-iam"  # of ``auth``: a token of RDS in place of a password
+
+COMPILED_VERSION = 1
+
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,2048}")
+_REGION = re.compile(r"[a-z]{2,3}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
+_STAGE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+# A password in a URI's authority or query, or as a keyword; what this misses, libpq's parser finds.
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|\bpassword\s*=")
 
 
 class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,9 +52,23 @@ class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[log]``: the public key (C2SP vkey) that the log is verified against, with its name."""
+    """``[log]``: the public key (C2SP vkey) that the log is verified against, with its name.
 
-    key: str
+    Empty only before the log of a stack on AWS is opened.
+    """
+
+    key: str = ""
+
+
+class AwsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[aws]``: evidence is kept in the stack ``holdfast-<stage>`` and not in a folder.
+
+    ``endpoint``: a URL in place of AWS's own.
+    """
+
+    region: str
+    stage: str = "prod"
+    endpoint: str = ""
 
 
 class RulesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,12 +84,19 @@ class PostgresSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statement_timeout_seconds: int = 300
     lock_timeout_seconds: int = 10
     scan_timeout_seconds: int = 900
+    scans_per_host: int = 2
 
 
 class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[targets.NAME]``."""
+    """``[targets.NAME]``: one of ``dsn_env``, ``secret``, and ``dsn`` with ``auth``.
 
-    dsn_env: str
+    ``dsn`` may stand beside ``secret`` too, for what the secret leaves out.
+    """
+
+    dsn_env: str = ""
+    secret: str = ""
+    dsn: str = ""
+    auth: str = ""
     kind: str = "postgres"
     env: str = ""
     approvals: int = 1
@@ -78,28 +106,40 @@ class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole of ``holdfast.toml``."""
 
-    log: LogSection
+    log: LogSection = LogSection()
     store: StoreSection = StoreSection()
+    aws: AwsSection | None = None
     rules: RulesSection = RulesSection()
     postgres: PostgresSection = PostgresSection()
     targets: dict[str, TargetSection] = {}
 
 
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rules file: its name in messages, and its text."""
+
+    name: str
+    text: str
+
+
+class _Compiled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a deployment carries: the settings, and the rules files that they name."""
+
+    v: int
+    file: File
+    rules: list[Rule]
+
+
 class Settings(msgspec.Struct, frozen=True):
-    """Everything that a run is configured by."""
+    """Everything that a run is configured by. ``rules``: the user's own, in order."""
 
     path: Path
     file: File
+    rules: list[Rule] = []
 
     @property
     def store_path(self) -> Path:
         """The folder of the local store."""
         return (self.path.parent / self.file.store.path).resolve()
-
-    @property
-    def rules_paths(self) -> list[Path]:
-        """The user's rules files, in order."""
-        return [self.path.parent / one for one in self.file.rules.files]
 
     def target(self, text: str) -> Target:
         """The configured target of a name. Raises: UsageError, NotFound."""
@@ -118,6 +158,17 @@ class Settings(msgspec.Struct, frozen=True):
             approvals=section.approvals,
             approvers=tuple(section.approvers),
         )
+
+    def targets(self) -> list[Target]:
+        """Every configured target, in order of names."""
+        return [
+            self.target(f"{one.kind}:{slug}") for slug, one in sorted(self.file.targets.items())
+        ]
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the settings as they are used, rules and all."""
+        return canon.sha256(compiled(self))
 
     def dsn(self, target: Target, environment: Mapping[str, str]) -> str:
         """The target's DSN, from the environment. Raises: ConfigError."""
@@ -153,13 +204,56 @@ def load(path: Path) -> Settings:
         file = msgspec.convert(tomllib.loads(read_bounded(path).decode()), File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path}: {error}", next_step="docs/configuration.md") from error
-    for slug, section in file.targets.items():
-        _check_target(path, slug, section)
+    rules = []
+    for one in file.rules.files:
+        found = path.parent / one
+        try:
+            rules.append(Rule(str(found), read_bounded(found).decode()))
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{found} is not UTF-8: {error}") from error
+    return _checked(Settings(path, file, rules))
+
+
+def compiled(settings: Settings) -> bytes:
+    """The settings and their rules as one canonical JSON text, as :func:`load_compiled` takes."""
+    rules = [Rule(Path(one.name).name, one.text) for one in settings.rules]
+    return canon.encode(msgspec.to_builtins(_Compiled(COMPILED_VERSION, settings.file, rules)))
+
+
+def load_compiled(path: Path) -> Settings:
+    """The settings in a compiled file. Raises: ConfigError."""
     try:
-        note.parse_vkey(file.log.key)
-    except Malformed as error:
-        raise ConfigError(f"{path}: [log] key: {error.message}") from error
-    return Settings(path, file)
+        found = msgspec.json.decode(read_bounded(path), type=_Compiled)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"{path}: {error}", next_step="deploy again") from error
+    if found.v != COMPILED_VERSION:
+        raise ConfigError(f"{path} is of version {found.v}; expected {COMPILED_VERSION}")
+    return _checked(Settings(path, found.file, found.rules))
+
+
+def _checked(loaded: Settings) -> Settings:
+    path, file = loaded.path, loaded.file
+    for slug, section in file.targets.items():
+        check_target(path, slug, section)
+    if file.aws is not None:
+        check_aws(path, file)
+    if file.log.key or file.aws is None:
+        try:
+            note.parse_vkey(file.log.key)
+        except Malformed as error:
+            raise ConfigError(f"{path}: [log] key: {error.message}") from error
+    return loaded
+
+
+def check_aws(path: Path, file: File) -> None:
+    """Return if the ``[aws]`` section can be used. Raises: ConfigError."""
+    aws = file.aws
+    if aws is None:
+        return
+    if not _REGION.fullmatch(aws.region):
+        raise ConfigError(f"{path}: [aws] region: expected one like eu-central-1")
+    if not _STAGE.fullmatch(aws.stage):
+        raise ConfigError(f"{path}: [aws] stage: 1 to 32 lower-case letters, digits and hyphens")
 
 
 def read_bounded(path: Path) -> bytes:
@@ -176,7 +270,8 @@ def read_bounded(path: Path) -> bytes:
     return text
 
 
-def _check_target(path: Path, slug: str, section: TargetSection) -> None:
+def check_target(path: Path, slug: str, section: TargetSection) -> None:
+    """Return if a target can be as it is written. Raises: ConfigError."""
     where = f"{path}: [targets.{slug}]"
     try:
         names.target(slug, kind=section.kind)
@@ -191,84 +286,33 @@ def _check_target(path: Path, slug: str, section: TargetSection) -> None:
         raise ConfigError(
             f"{where}: {section.approvals} approvals cannot come from {len(people)} approvers"
         )
-    if not _ENVIRONMENT_NAME.fullmatch(section.dsn_env):
+    _check_way(where, section)
+
+
+def _check_way(where: str, section: TargetSection) -> None:
+    """How a target is reached: one way, and no password in the file. Raises: ConfigError."""
+    ways = [name for name in ("dsn_env", "secret", "auth") if getattr(section, name)]
+    if (
+        len(ways) != 1
+        or bool(section.dsn) < bool(section.auth)
+        or (section.dsn_env and section.dsn)
+    ):
+        raise ConfigError(
+            f"{where}: found {', '.join(ways) or 'no way to reach it'}; expected one of dsn_env, "
+            "secret, and dsn with auth",
+            next_step="docs/configuration.md, [targets.NAME]",
+        )
+    if section.dsn_env and not _ENVIRONMENT_NAME.fullmatch(section.dsn_env):
         raise ConfigError(
             f"{where}: dsn_env names an environment variable and is not the DSN itself",
             next_step="dsn_env = 'ORDERS_DSN', and the DSN in that variable",
         )
-
-
-def initial(vkey: str) -> str:
-    """The text of a new settings file."""
-    return f"""\
-# Holdfast's settings; docs/configuration.md tells each of them. No secret belongs here.
-
-[store]
-path = ".holdfast"
-
-[log]
-# The evidence log's name and the public key that all of it is verified against.
-# Give this key to whoever will verify: it is what they have to trust, and nothing else.
-key = {_quote(vkey)}
-"""
-
-
-def check_new_target(settings: Settings, slug: str, section: TargetSection) -> None:
-    """Return if the target can be added. Raises: ConfigError."""
-    if slug in settings.file.targets:
+    if section.secret and not _SECRET_NAME.fullmatch(section.secret):
+        raise ConfigError(f"{where}: secret is the name or ARN of a secret in Secrets Manager")
+    if section.auth not in {"", RDS_IAM}:
+        raise ConfigError(f"{where}: auth is {RDS_IAM!r}, or left out")
+    if section.dsn and _PASSWORD.search(section.dsn):
         raise ConfigError(
-            f"there is a target {slug} already", next_step=f"edit [targets.{slug}] in the file"
+            f"{where}: the dsn carries a password",
+            next_step="put the whole DSN into Secrets Manager, and its name into secret",
         )
-    _check_target(settings.path, slug, section)
-
-
-def add_target(settings: Settings, slug: str, section: TargetSection) -> Settings:
-    """Append a checked target to the file, leaving every other byte of it alone."""
-    lines = [
-        f"[targets.{_quote(slug)}]",
-        f"kind = {_quote(section.kind)}",
-        f"dsn_env = {_quote(section.dsn_env)}",
-        f"env = {_quote(section.env)}",
-        f"approvals = {section.approvals}",
-    ]
-    if section.approvers:
-        lines.append(f"approvers = [{', '.join(map(_quote, section.approvers))}]")
-    old = settings.path.read_text()
-    separator = "\n" if old.endswith("\n") else "\n\n"
-    replace(settings.path, old + separator + "\n".join(lines) + "\n")
-    return load(settings.path)
-
-
-def create(path: Path, text: str) -> None:
-    """Write a file that is not there yet. Raises: UsageError; StoreUnavailable."""
-    if path.exists():
-        raise UsageError(f"{path} is there already; nothing was changed")
-    replace(path, text)
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old text or the new one. Raises: StoreUnavailable."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as stream:
-            temporary = Path(stream.name)
-            try:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-                mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-                temporary.chmod(mode)
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise StoreUnavailable(
-            f"cannot write {path}: {error.strerror}", next_step="nothing was changed"
-        ) from error
-
-
-def _quote(text: str) -> str:
-    """A TOML basic string; JSON's escapes are TOML's, but for the surrogate pairs left out here."""
-    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,38 @@
+"""The function ``overdue``: orders that no worker finished → targets that are unknown.
+
+They come from the dead-letter queue, after every attempt ended without an answer: the function was
+killed, ran out of memory, or could not write. A target in that state must not look clean.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.drift import schedule
+from chalicelib.functions import runtime
+from chalicelib.functions.orders import work_off
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chalicelib.drift.desk import Target
+    from chalicelib.drift.schedule import Done, Order
+
+
+def overdue(event: Mapping[str, Any], context: runtime.Context) -> Any:
+    """Record what the orders of a batch came to; the answer names those that are to come again."""
+    return work_off(event, context, _give_up)
+
+
+def _give_up(target: Target, order: Order) -> Done:
+    reason = schedule.overdue(target, order, "every attempt ended without an answer")
+    done = schedule.work(
+        runtime.desk(), target, order, reason, actor=runtime.ACTOR, progress=_quiet
+    )
+    if not done.repeated:
+        runtime.count("Overdue")
+    return done
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    pass

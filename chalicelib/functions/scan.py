@@ -1,0 +1,119 @@
+"""The function ``scan``: orders from the queue → scans, recorded and told.
+
+A target is read until its deadline, or until shortly before the function is stopped, whichever is
+first: then it is unknown, which is recorded. One database host is read by a bounded number of scans
+at a time, over all functions.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.aws import session
+from chalicelib.drift import schedule
+from chalicelib.functions import runtime
+from chalicelib.functions.orders import work_off
+from chalicelib.kernel.errors import (
+    AuthenticationFailed,
+    Busy,
+    CouldNotTell,
+    Overdue,
+    Unreachable,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from chalicelib.drift.desk import Target
+    from chalicelib.drift.schedule import Done, Order
+    from chalicelib.drift.source import Reading, Source
+
+RESERVED_SECONDS = 40.0  # of the function's time: to diff, judge, record and tell
+WAIT_ATTEMPTS = 40  # looks for a free place at a host, about a minute in all
+
+
+def scan(event: Mapping[str, Any], context: runtime.Context) -> Any:
+    """Scan the targets of a batch; the answer names the messages that are to come again."""
+    return work_off(event, context, functools.partial(_scan, context))
+
+
+def _scan(context: runtime.Context, target: Target, order: Order) -> Done:
+    seconds = schedule.seconds_left(runtime.desk(), order)
+    if seconds <= 0:
+        return _work(target, order, schedule.overdue(target, order, "it waited too long"))
+    try:
+        dsn = runtime.services().dsn(target)
+        host = _host(dsn)
+    except CouldNotTell as error:
+        return _work(target, order, error)
+    except UsageError as error:
+        return _work(target, order, Unreachable(error.message, next_step=error.next_step))
+    with _place(host):
+        left = context.get_remaining_time_in_millis() / 1_000 - RESERVED_SECONDS
+        seconds = min(schedule.seconds_left(runtime.desk(), order), left)
+        if seconds <= 0:
+            raise Overdue("no time is left to read it in this run", next_step="it comes again")
+        return _work(target, order, _Source(target, runtime.services().source(dsn, seconds)))
+
+
+def _work(target: Target, order: Order, source: Source | CouldNotTell) -> Done:
+    return schedule.work(
+        runtime.desk(), target, order, source, actor=runtime.ACTOR, progress=_quiet
+    )
+
+
+class _Source:
+    """A source whose secret is asked for anew after the target refused it: it may be rotated."""
+
+    def __init__(self, target: Target, inner: Source) -> None:
+        self._target = target
+        self._inner = inner
+
+    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
+        try:
+            return self._inner.read(progress)
+        except AuthenticationFailed:
+            services = runtime.services()
+            if services.vault is not None:
+                services.vault.refused(services.settings.file.targets[self._target.slug])
+            raise
+
+
+def _host(dsn: str) -> str:
+    from chalicelib.postgres.connection import describe  # noqa: PLC0415 - it loads the driver
+
+    where = describe(dsn)
+    return f"{where['host']}:{where['port']}"
+
+
+@contextmanager
+def _place(host: str) -> Iterator[None]:
+    """One of the host's places, held while the block runs. Raises: Busy, when none came free."""
+    places = runtime.loaded().file.postgres.scans_per_host
+    name = hashlib.sha256(host.encode()).hexdigest()[:32]
+    locks = runtime.desk().locks
+    for attempt in range(WAIT_ATTEMPTS):
+        for number in range(places):
+            held = locks.hold(f"host/{name}/{number}")
+            try:
+                held.__enter__()
+            except Busy:
+                continue
+            try:
+                yield
+            finally:
+                held.__exit__(None, None, None)
+            return
+        session.pause(attempt)
+    raise Busy(
+        f"{places} scans of databases on {host} are under way",
+        next_step="it comes again; raise [postgres] scans_per_host if the host can take more",
+    )
+
+
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    pass

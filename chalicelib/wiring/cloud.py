@@ -1,0 +1,198 @@
+"""The services on AWS: S3 with Object Lock, DynamoDB, KMS, Secrets Manager.
+
+It refuses to start on a bucket that does not keep what is written to it, and with a key that is not
+the one pinned in the settings.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import settings
+from chalicelib.aws import bucket, places, session
+from chalicelib.aws.derived import S3Derived
+from chalicelib.aws.documents import DynamoDocuments
+from chalicelib.aws.lock import DynamoLocks
+from chalicelib.aws.secrets import Secrets, rds_token
+from chalicelib.aws.signer import KmsSigner
+from chalicelib.aws.writeonce import S3WriteOnce
+from chalicelib.drift.desk import Desk
+from chalicelib.drift.state import States
+from chalicelib.evidence import note
+from chalicelib.evidence.log import Log
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import ConfigError
+from chalicelib.kernel.record import Actor, Draft
+from chalicelib.kernel.sealed import SealedDocuments
+from chalicelib.local.clock import SystemClock
+from chalicelib.wiring.services import LOG_STREAM, OPENED, TOOL, Services, rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.aws.places import Places
+    from chalicelib.evidence.note import Verifier
+    from chalicelib.settings import AwsSection, Settings, TargetSection
+
+MIN_RETENTION_DAYS = 1
+
+
+class Account:
+    """One region of one account: its clients, made when they are first asked for."""
+
+    def __init__(self, region: str, endpoint: str = "") -> None:
+        self.region = region
+        self._endpoint = endpoint or None
+        self._made: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """The client of a service, e.g. ``s3``."""
+        if service not in self._made:
+            self._made[service] = session.client(
+                service, region=self.region, endpoint=self._endpoint
+            )
+        return self._made[service]
+
+
+@functools.cache
+def account(region: str, endpoint: str) -> Account:
+    """The account's clients; the same ones for everybody in this process."""
+    return Account(region, endpoint)
+
+
+def of(own: AwsSection) -> Account:
+    """The account that the settings name."""
+    return account(own.region, own.endpoint)
+
+
+def stack(own: AwsSection) -> str:
+    """The name of the stack of a stage."""
+    return f"holdfast-{own.stage}"
+
+
+def where(own: AwsSection) -> Places:
+    """The places of this process: a function's environment, else the stack's outputs.
+
+    Raises: ConfigError; CouldNotTell.
+    """
+    given = places.from_environment(os.environ)
+    return given or places.from_stack(of(own).client("cloudformation"), stack(own))
+
+
+def connect(loaded: Settings) -> Services:
+    """The services of a stack. Raises: ConfigError, KeyUnusable, StoreUnavailable."""
+    own = section(loaded)
+    if not loaded.file.log.key:
+        raise ConfigError(
+            "[log] key is not set: the log of this stack was not opened yet",
+            next_step="holdfast aws deploy",
+        )
+    return _services(loaded, where(own), note.parse_vkey(loaded.file.log.key))
+
+
+def open_log(loaded: Settings, found: Places, actor: Actor) -> str:
+    """The public key (vkey) of a stack's log, whose first record says so; nothing twice.
+
+    The log is named after the bucket, which nobody else has. Raises: as :func:`connect`.
+    """
+    own = section(loaded)
+    signer = _signer(of(own), found)
+    verifier = note.verifier(f"{found.evidence_bucket}/log", signer.public)
+    services = _services(loaded, found, verifier)
+    if services.desk.journal.last(LOG_STREAM) is None:
+        body = {"key": str(verifier), "format": "c2sp.org/tlog-tiles"}
+        at = timestamp(services.desk.clock.now())
+        services.log.append([Draft(OPENED, LOG_STREAM, at, actor, body)], after={LOG_STREAM: 0})
+    return str(verifier)
+
+
+def section(loaded: Settings) -> AwsSection:
+    """The ``[aws]`` section of the settings. Raises: ConfigError, where there is none."""
+    if loaded.file.aws is None:
+        raise ConfigError(
+            f"{loaded.path} has no [aws] section", next_step="docs/configuration.md, [aws]"
+        )
+    return loaded.file.aws
+
+
+def _signer(of_account: Account, found: Places) -> KmsSigner:
+    return KmsSigner(
+        of_account.client("kms"), found.signing_key, _objects(of_account, found), SystemClock()
+    )
+
+
+def _objects(of_account: Account, found: Places) -> S3WriteOnce:
+    return S3WriteOnce(of_account.client("s3"), found.evidence_bucket)
+
+
+def _services(loaded: Settings, found: Places, verifier: Verifier) -> Services:
+    own = section(loaded)
+    at = of(own)
+    client = at.client
+    bucket.check(client("s3"), found.evidence_bucket, min_days=MIN_RETENTION_DAYS)
+    secrets = Secrets(client("secretsmanager"), monotonic=time.monotonic)
+    secret = secrets.seal(found.seal_secret)
+    objects = _objects(at, found)
+    derived = S3Derived(client("s3"), found.derived_bucket)
+    documents = SealedDocuments(DynamoDocuments(client("dynamodb"), found.documents_table), secret)
+    signer = _signer(at, found)
+    clock = SystemClock()
+    log = Log(
+        writeonce=objects,
+        derived=derived,
+        documents=documents,
+        signer=signer,
+        verifier=verifier,
+        tool=TOOL,
+        pause=session.pause,
+    )
+    desk = Desk(
+        journal=log,
+        objects=objects,
+        states=States(log, derived, secret),
+        locks=DynamoLocks(client("dynamodb"), found.locks_table, clock, _owner()),
+        clock=clock,
+        signer=signer,
+        keyid=str(verifier),
+        trusted={str(verifier): verifier.key},
+        rules=rules(loaded),
+        tool=TOOL,
+    )
+    return Services(
+        settings=loaded,
+        desk=desk,
+        log=log,
+        secret=secret,
+        verifier=verifier,
+        derived=derived,
+        documents=documents,
+        vault=AwsVault(secrets, lambda: at.client("rds"), own.region),
+    )
+
+
+def _owner() -> str:
+    """What a lock says of its holder: the function's log stream, or the process."""
+    return os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") or f"process {os.getpid()}"
+
+
+class AwsVault:
+    """Targets' DSNs, from Secrets Manager or with RDS's tokens. Implements ``Vault``."""
+
+    def __init__(self, secrets: Secrets, rds: Callable[[], Any], region: str) -> None:
+        self._secrets = secrets
+        self._rds = rds
+        self._region = region
+
+    def dsn(self, section: TargetSection) -> str:
+        """The DSN of a target. Raises: CouldNotTell, ConfigError."""
+        if section.auth == settings.RDS_IAM:
+            return rds_token(self._rds(), section.dsn, self._region)
+        return self._secrets.dsn(section.secret, section.dsn)
+
+    def refused(self, section: TargetSection) -> None:
+        """The target took no such credential: ask for a newer one the next time."""
+        if section.secret:
+            self._secrets.forget(section.secret)

@@ -1,0 +1,223 @@
+"""Services: what the entry points work with, whichever adapters are under it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from chalicelib import __version__, settings
+from chalicelib.drift.desk import Desk, Target
+from chalicelib.drift.judge import Rules
+from chalicelib.drift.judge import load as load_rules
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import ConfigError
+from chalicelib.kernel.record import Draft
+from chalicelib.settings import edit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chalicelib.drift.source import Source
+    from chalicelib.evidence.log import Log
+    from chalicelib.evidence.note import Verifier
+    from chalicelib.evidence.report import Problem, Report
+    from chalicelib.kernel.names import TargetName
+    from chalicelib.kernel.record import Actor, Entry
+    from chalicelib.kernel.sealed import SealedDocuments
+    from chalicelib.kernel.store import Derived
+    from chalicelib.postgres.snapshot import PostgresSource
+    from chalicelib.settings import TargetSection
+
+TOOL = f"holdfast/{__version__}"
+LOG_STREAM = "log"
+OPENED = "log.opened"
+RESTORED = "log.restored"
+CONFIGURED = "target.configured"
+
+
+class Vault(Protocol):
+    """Where targets' DSNs are, but for environment variables."""
+
+    def dsn(self, section: TargetSection) -> str:
+        """The DSN of a target, with its password or token.
+
+        Raises: CouldNotTell, where it cannot be had now; ConfigError, where it never can.
+        """
+        ...
+
+    def refused(self, section: TargetSection) -> None:
+        """The target took no such credential: the next is to be a newer one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the entry points work with."""
+
+    settings: settings.Settings
+    desk: Desk
+    log: Log
+    secret: bytes | None
+    verifier: Verifier
+    derived: Derived
+    documents: SealedDocuments
+    vault: Vault | None = None
+
+    def dsn(self, target: Target) -> str:
+        """The target's DSN. Raises: ConfigError, where the settings lead to none; CouldNotTell."""
+        section = self.settings.file.targets[target.slug]
+        if section.dsn_env:
+            return self.settings.dsn(target, os.environ)
+        if self.vault is None:
+            raise ConfigError(
+                f"the DSN of {target.slug} is in Secrets Manager or needs a token of RDS, and the "
+                "settings name no region",
+                next_step="[aws] region in the settings, or dsn_env in the target",
+            )
+        return self.vault.dsn(section)
+
+    def source(self, dsn: str, seconds: float | None = None) -> Source:
+        """The reader of a database, which takes ``seconds`` at most, where the settings allow more.
+
+        Raises: UsageError, for a DSN that cannot be parsed.
+        """
+        bounds = self.settings.file.postgres
+        if seconds is not None:
+            most = max(1, min(bounds.scan_timeout_seconds, int(seconds)))
+            bounds = msgspec.structs.replace(bounds, scan_timeout_seconds=most)
+        return source(dsn, bounds, concealed(self.secret))
+
+    def unnamed(self, dsn: str) -> Target:
+        """The target of a DSN: the configured one that has it, else one named by the place."""
+        for slug in sorted(self.settings.file.targets):
+            one = self.settings.target(slug)
+            if os.environ.get(self.settings.file.targets[slug].dsn_env) == dsn:
+                return one
+        from chalicelib.postgres.connection import describe  # noqa: PLC0415 - it loads the driver
+
+        where = describe(dsn)
+        text = "-".join(str(where.get(key) or "") for key in ("dbname", "host", "port"))
+        slug = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:63] or "unnamed"
+        return Target(slug=slug, configured=False)
+
+    def fsck(self, outside: bytes | None, progress: Callable[[str, int, int], None]) -> Report:
+        """Everything derived again from the bytes: the log, and what its records refer to.
+
+        ``outside``: a checkpoint that was kept elsewhere. Raises: StoreUnavailable, Busy;
+        Malformed, BadSignature, where ``outside`` is no checkpoint of this log.
+        """
+        from chalicelib.drift.audit import Audit  # noqa: PLC0415 - no function on AWS needs these
+        from chalicelib.evidence.fsck import fsck  # noqa: PLC0415
+        from chalicelib.evidence.report import Kind, Problem, Severity  # noqa: PLC0415
+
+        audit = Audit(self.desk.objects, self.desk.trusted)
+
+        def check(entry: Entry) -> Iterator[Problem]:
+            for place, what in audit.check(entry):
+                yield Problem(
+                    place=place,
+                    what=what,
+                    expected="",
+                    observed="",
+                    kind=Kind.REFERENCE,
+                    index=entry.index,
+                    stream=entry.record.stream,
+                    seq=entry.record.seq,
+                )
+
+        report = fsck(
+            writeonce=self.desk.objects,
+            derived=self.derived,
+            documents=self.documents,
+            verifier=self.verifier,
+            check=check,
+            progress=lambda done, total: progress("records", done, total),
+            outside=outside,
+        )
+        caches = tuple(
+            Problem(
+                place=place,
+                what=what,
+                expected="",
+                observed="",
+                kind=Kind.STATE,
+                severity=Severity.REPAIRABLE,
+            )
+            for place, what in self.desk.states.check(audit.states)
+        )
+        return msgspec.structs.replace(report, problems=report.problems + caches)
+
+    @property
+    def state_lost(self) -> bool:
+        """Whether there are records and no state: ``repair`` restores it."""
+        from chalicelib.evidence import restore  # noqa: PLC0415 - as in fsck
+
+        return restore.lost(self.desk.objects, self.documents)
+
+    def repair(self, actor: Actor) -> int:
+        """What is derived, made again from what is locked: tiles, latest checkpoint, states.
+
+        Also the log's own state, if it was lost; that is recorded. Returns the log's size. Raises:
+        VerificationFailed, where the log itself does not hold.
+        """
+        from chalicelib.evidence import restore  # noqa: PLC0415 - as in fsck
+
+        if self.state_lost:
+            size = restore.restore(self.desk.objects, self.documents, self.verifier)
+            at = timestamp(self.desk.clock.now())
+            self.log.append([Draft(RESTORED, LOG_STREAM, at, actor, {"size": size})])
+        self.log.recover()
+        for prefix in ("tile/", "state/"):
+            for key in list(self.derived.list(prefix)):
+                self.derived.delete(key)
+        return self.log.rebuild()
+
+    def configured(self, name: TargetName, section: TargetSection, actor: Actor) -> None:
+        """Record that a target is added, before it is. Raises: ConfigError, if it cannot be."""
+        edit.check_new_target(self.settings, name.slug, section)
+        body = {**msgspec.to_builtins(section), "name": str(name)}
+        at = timestamp(self.desk.clock.now())
+        self.log.append([Draft(CONFIGURED, str(name), at, actor, body)])
+
+
+def rules(loaded: settings.Settings | None) -> Rules:
+    """The user's rules, then the shipped ones. Raises: ConfigError."""
+    own = [] if loaded is None else loaded.rules
+    return load_rules(*(one.text.encode() for one in own), names=[one.name for one in own])
+
+
+def source(
+    dsn: str, bounds: settings.PostgresSection, conceal: Callable[[str], str]
+) -> PostgresSource:
+    """The reader of a database. Raises: UsageError, for a DSN that cannot be parsed."""
+    from chalicelib.postgres.snapshot import PostgresSource  # noqa: PLC0415 - it loads the driver
+
+    return PostgresSource(
+        dsn,
+        conceal=conceal,
+        connect_timeout_seconds=bounds.connect_timeout_seconds,
+        statement_timeout_seconds=bounds.statement_timeout_seconds,
+        lock_timeout_seconds=bounds.lock_timeout_seconds,
+        scan_timeout_seconds=bounds.scan_timeout_seconds,
+    )
+
+
+def concealed(secret: bytes | None) -> Callable[[str], str]:
+    """What stands for a secret value: a keyed digest, which shows a change and cannot be guessed.
+
+    Without an installation's key there is no digest to compare, so it stands for any value.
+    """
+    if secret is None:
+        return lambda _value: "(concealed)"
+    key = hmac.digest(secret, b"holdfast concealed value v1", hashlib.sha256)
+
+    def conceal(value: str) -> str:
+        return f"(concealed {hmac.digest(key, value.encode(), hashlib.sha256)[:8].hex()})"
+
+    return conceal
