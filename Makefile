@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint check format lock bench matrix clean
+.PHONY: help demo serve test test-aws lint check format infra lock bench matrix clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -12,10 +12,16 @@ help:  ## what can be made
 demo: $(READY)  ## the whole story on an embedded PostgreSQL 18; leaves its files in demo-run/
 	$(BIN)/holdfast demo demo-run
 
+serve: $(READY)  ## the schedule on this machine, for the holdfast.toml that is found from here
+	$(BIN)/holdfast serve
+
 test: $(READY)  ## the tests, on a real PostgreSQL 18 from a wheel
 	$(BIN)/coverage erase
 	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=
 	$(BIN)/coverage report
+
+test-aws: $(READY)  ## the adapters on a real account or S3; tests/contract/adapters.py says how
+	HOLDFAST_TEST_AWS_REAL=1 $(BIN)/pytest -q tests/contract tests/aws -k aws
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -24,6 +30,11 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 check: lint test  ## everything that CI holds the code to
+
+infra: infra/template.json  ## the template that Chalice merges, from the one that people read
+
+infra/template.json: infra/template.yaml infra/compile.py $(READY)
+	$(BIN)/python infra/compile.py
 
 format: $(READY)
 	$(BIN)/ruff format

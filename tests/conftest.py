@@ -66,6 +66,15 @@ class Database:
 
 
 @pytest.fixture(scope="session")
+def strict_aws():
+    """The AWS server of this test process; child processes find it in the environment."""
+    from support.aws import served
+
+    with served() as aws:
+        yield aws
+
+
+@pytest.fixture(scope="session")
 def postgres_server():
     """The server of this test process; superuser ``postgres``, commit timestamps on."""
     folder = Path(tempfile.mkdtemp(prefix="holdfast-tests-"))

@@ -118,6 +118,7 @@ def finish(exit_code: int) -> None:
 
 
 from chalicelib.cli import (  # noqa: E402 - the groups hang themselves onto ``app``
+    aws,
     baseline,
     compare,
     demo,
@@ -126,11 +127,13 @@ from chalicelib.cli import (  # noqa: E402 - the groups hang themselves onto ``a
     init,
     rules,
     scan,
+    serve,
     target,
 )
 
 __all__ = [
     "app",
+    "aws",
     "baseline",
     "compare",
     "demo",
@@ -139,5 +142,6 @@ __all__ = [
     "init",
     "rules",
     "scan",
+    "serve",
     "target",
 ]

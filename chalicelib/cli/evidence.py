@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import deque
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.text import Text
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
+from chalicelib.cli.reconcile import reconcile_command
 from chalicelib.cli.text import clip, emit, out, plain, say
 from chalicelib.drift.finding import SHORT_ID
 from chalicelib.evidence import note
@@ -124,6 +126,34 @@ def fsck(
         _show_report(report)
         _say_next(report, state_lost=held.state_lost)
     finish(0 if report.ok else 1)
+
+
+@group.command("reconcile")
+def reconcile(
+    start: Annotated[
+        str, typer.Option("--from", help="A day, or a moment in UTC; CloudTrail keeps 90 days.")
+    ],
+    end: Annotated[
+        str, typer.Option("--to", help="Likewise, exclusive; else as late as CloudTrail can tell.")
+    ] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """On AWS: each use of the signing key held to what was published; every version and lock."""
+    held = services()
+    if held.settings.file.aws is None:
+        raise UsageError(
+            "on one machine nobody else counts the signatures",
+            next_step="keep checkpoints elsewhere: holdfast evidence checkpoint, fsck --extends",
+        )
+    from chalicelib.wiring import cloud  # noqa: PLC0415 - it needs the AWS libraries
+
+    reconcile_command(
+        functools.partial(cloud.reconcile, held),
+        start=start,
+        end=end,
+        now=held.desk.clock.now(),
+        as_json=as_json,
+    )
 
 
 @group.command("repair")

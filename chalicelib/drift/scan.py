@@ -257,7 +257,7 @@ class _Scan:
         opened = len(drafts) - len(gone)
         drafts.append(self._draft(state.SCAN, at, self._heartbeat(outcome, judged, opened, gone)))
         entries = self.desk.journal.append(drafts, after={self.target.stream: self.state.seq})
-        self.desk.states.settle(self.target.stream)
+        self.desk.states.grow(self.state, entries)
         taken = self.look.snapshot if self.look else None
         return Result(
             target=self.target.stream,

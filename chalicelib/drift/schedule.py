@@ -215,7 +215,7 @@ def _missed(desk: Desk, target: Target, now: state.State, order: Order, actor: A
     body = {"scheduled_at": order.scheduled_at, "deadline_at": order.deadline_at}
     draft = Draft(state.MISSED, target.stream, timestamp(desk.clock.now()), actor, body)
     entries = desk.journal.append([draft], after={target.stream: now.seq})
-    desk.states.settle(target.stream)
+    desk.states.grow(now, entries)
     return Done(target.stream, None, entries)
 
 

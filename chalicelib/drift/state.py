@@ -302,11 +302,21 @@ class States:
     def settle(self, target: str) -> State:
         """The state, kept for the next reader: for whoever has just appended to the target."""
         state, kept = self._load(target)
-        if self._key is not None and not kept:
+        if not kept:
+            self._put(state)
+        return state
+
+    def grow(self, state: State, entries: Iterable[Entry]) -> State:
+        """The state with the records that were appended after it, kept for the next reader."""
+        grown = _folded(state, entries)
+        self._put(grown)
+        return grown
+
+    def _put(self, state: State) -> None:
+        if self._key is not None:
             payload = canon.encode(msgspec.to_builtins(state))
             seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()
-            self._cache.put(self._name(target), b"%d %b\n%b" % (_FORMAT, seal, payload))
-        return state
+            self._cache.put(self._name(state.target), b"%d %b\n%b" % (_FORMAT, seal, payload))
 
     def check(self, states: dict[str, State]) -> Iterator[tuple[str, str]]:
         """``(key, what is wrong)`` for each cached state that is not what the log adds up to.

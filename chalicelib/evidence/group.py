@@ -8,6 +8,7 @@ append takes them all.
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from chalicelib.kernel.errors import Conflict
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_DRAFTS = 500  # of one append; half of what one batch of the log holds
 MAX_STREAMS = 80  # likewise
+MAX_KNOWN = 256  # single records that are remembered
 
 
 class _Job:
@@ -51,6 +53,7 @@ class GroupJournal:
         self._turn = threading.Lock()
         self._gate = threading.Lock()
         self._waiting: list[_Job] = []
+        self._known: OrderedDict[int, Entry] = OrderedDict()
 
     def append(
         self, drafts: Sequence[Draft], *, after: Mapping[str, int] | None = None
@@ -110,8 +113,22 @@ class GroupJournal:
         return self._inner.size()
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
-        """Records ``start`` ≤ index < ``stop``, verified."""
-        return self._inner.read(start, stop)
+        """Records ``start`` ≤ index < ``stop``, verified; a single one is remembered.
+
+        Every scan looks at the approvals of its baseline, one record at a time.
+        """
+        if stop != start + 1:
+            yield from self._inner.read(start, stop)
+            return
+        with self._gate:
+            known = self._known.get(start)
+        if known is None:
+            (known,) = self._inner.read(start, stop)
+            with self._gate:
+                self._known[start] = known
+                while len(self._known) > MAX_KNOWN:
+                    self._known.popitem(last=False)
+        yield known
 
     def last(self, stream: str) -> Last | None:
         """The end of a stream."""

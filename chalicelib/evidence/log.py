@@ -152,7 +152,7 @@ class Log(Publisher):
             except Conflict:
                 self._drop_lost(grown, staged)  # step 4
                 continue
-            signed = self.publish(grown)  # steps 5 and 6
+            signed = self.publish(grown, data)  # steps 5 and 6
             self.derive(grown, signed)  # steps 7 to 9
             return [
                 Entry(index, leaf, placed, prepared.draft.body)

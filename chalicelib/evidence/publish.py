@@ -47,12 +47,13 @@ class Publisher(Reader):
             )
         self._signer = signer
 
-    def publish(self, current: State) -> SignedCheckpoint:
+    def publish(self, current: State, staged: bytes | None = None) -> SignedCheckpoint:
         """Steps 5 and 6: the last batch of the state, locked and under a locked signed checkpoint.
 
+        ``staged``: that batch, from whoever has just staged it.
         Raises: Missing, where neither the batch nor its stage is there; Fork; DigestMismatch.
         """
-        self._lock_batch(current)  # step 5
+        self._lock_batch(current, staged)  # step 5
         text = Checkpoint(current.origin, current.size, bytes.fromhex(current.root)).text()
         signed_note = note.sign(text, current.origin, self._signer)  # step 6
         with suppress(DigestMismatch):  # another appender was first: its note must say the same
@@ -97,9 +98,9 @@ class Publisher(Reader):
             self.derive(current, self._signed(current.size), Tiler())
         return 0 if current is None else current.size
 
-    def _lock_batch(self, current: State) -> None:
+    def _lock_batch(self, current: State, staged: bytes | None) -> None:
         key = layout.batch(current.batch.start)
-        data = self._staged(current)
+        data = self._staged(current) if staged is None else staged
         edge = current.base()
         for leaf in bundle.decode(data):
             edge.append(leaf_hash(leaf))

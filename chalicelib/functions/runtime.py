@@ -108,7 +108,8 @@ def measured() -> Iterator[None]:
     try:
         yield
     finally:
-        metrics.flush_metrics()
+        if metrics.metric_set:
+            metrics.flush_metrics()
 
 
 def count(name: str) -> None:

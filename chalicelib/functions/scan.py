@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws import session
@@ -98,16 +98,13 @@ def _place(host: str) -> Iterator[None]:
     locks = runtime.desk().locks
     for attempt in range(WAIT_ATTEMPTS):
         for number in range(places):
-            held = locks.hold(f"host/{name}/{number}")
-            try:
-                held.__enter__()
-            except Busy:
-                continue
-            try:
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(locks.hold(f"host/{name}/{number}"))
+                except Busy:
+                    continue
                 yield
-            finally:
-                held.__exit__(None, None, None)
-            return
+                return
         session.pause(attempt)
     raise Busy(
         f"{places} scans of databases on {host} are under way",

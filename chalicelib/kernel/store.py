@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import re
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from chalicelib.kernel.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+MAX_KEY_CHARACTERS: Final = 512
+MAX_SEGMENT_CHARACTERS: Final = 200  # below NAME_MAX (255) on every common file system
+MAX_OBJECT_BYTES: Final = 2**30  # read in one piece; the largest kind of object is a snapshot
+
+# DynamoDB, "Constraints": an item has at most 400 KB, a sort key 1,024 bytes, a transaction 100
+# writes and 4 MB with the names and keys of its items.
+MAX_DOCUMENT_KEY_BYTES: Final = 1_024
+MAX_VALUE_BYTES: Final = 350_000
+MAX_WRITES: Final = 100
+MAX_SWAP_BYTES: Final = 3_500_000  # the values of one swap together
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 class WriteOnce(Protocol):
     """Objects that are written once and can be neither changed nor removed.
 
-    Keys are ``/``-separated segments of ``[A-Za-z0-9._-]``, no segment starting with a dot,
-    at most 512 characters.
+    Keys as in :func:`check_key`. Objects have at most MAX_OBJECT_BYTES.
     """
 
     def put(self, key: str, data: bytes) -> None:
@@ -70,20 +85,53 @@ class Write(msgspec.Struct, frozen=True):
 
 
 class Documents(Protocol):
-    """Small mutable values under compare-and-set. Values are at most 350,000 bytes."""
+    """Small mutable values under compare-and-set.
+
+    Keys are text of 1 to 1,024 bytes in UTF-8, values at most 350,000 bytes.
+    """
 
     def get(self, key: str) -> Document | None:
         """The current value, or None. Raises: StoreUnavailable."""
         ...
 
     def swap(self, writes: Sequence[Write]) -> None:
-        """All of the writes, durably, or none of them; at most 100.
+        """All of the writes, durably, or none of them; at most 100, and 3.5 MB of values.
 
         A written document's version becomes ``expected + 1``. Raises: Conflict, where any expected
-        version is not the current one; StoreUnavailable.
+        version is not the current one; StoreUnavailable: then it is not known whether they were
+        made; ValueError, past the bounds (see :func:`check_writes`).
         """
         ...
 
     def list(self, prefix: str) -> Iterator[tuple[str, Document]]:
         """Documents whose key starts with ``prefix``, in ascending order of keys."""
         ...
+
+
+def check_key(key: str) -> list[str]:
+    """The segments of a key of write-once or derived objects.
+
+    Segments are of ``[A-Za-z0-9._-]``, at most 200 characters, none starting with a dot, and joined
+    by ``/``; a key has at most 512 characters. Raises: UsageError, for what could name no object.
+    """
+    segments = key.split("/")
+    if len(key) > MAX_KEY_CHARACTERS or not all(
+        len(segment) <= MAX_SEGMENT_CHARACTERS and _SEGMENT.fullmatch(segment)
+        for segment in segments
+    ):
+        raise UsageError(
+            f"not a storage key: {key[:80]!r}; expected segments of letters, digits, '.', '_', '-'"
+        )
+    return segments
+
+
+def check_writes(writes: Sequence[Write]) -> None:
+    """Return if these writes can be one swap. Raises: ValueError, past a bound of Documents."""
+    if len(writes) > MAX_WRITES or len({write.key for write in writes}) != len(writes):
+        raise ValueError(f"a swap writes at most {MAX_WRITES} documents, each once")
+    if any(len(write.value) > MAX_VALUE_BYTES or write.expected < 0 for write in writes):
+        raise ValueError(f"a document has at most {MAX_VALUE_BYTES} bytes and a version from 1")
+    if sum(len(write.value) for write in writes) > MAX_SWAP_BYTES:
+        raise ValueError(f"the values of a swap are at most {MAX_SWAP_BYTES} bytes together")
+    if not all(0 < len(write.key.encode()) <= MAX_DOCUMENT_KEY_BYTES for write in writes):
+        raise ValueError(f"a document's key has at most {MAX_DOCUMENT_KEY_BYTES} bytes, and one")

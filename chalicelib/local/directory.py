@@ -9,42 +9,24 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import secrets
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chalicelib.kernel.errors import Malformed, Unsupported, UsageError
+from chalicelib.kernel.errors import Malformed, Unsupported
+from chalicelib.kernel.store import MAX_OBJECT_BYTES, check_key
 from chalicelib.local import faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-MAX_KEY_CHARACTERS = 512
-MAX_SEGMENT_CHARACTERS = 200  # below NAME_MAX (255) on every common file system
-MAX_OBJECT_BYTES = 2**30  # read in one piece; the largest kind of object is a snapshot
-
-_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _TEMPORARY = ".tmp"  # no key can name it: segments never start with a dot
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # never waits for a pipe
 _OPEN_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # the root may be reached by a link
 _DIRECTORY_MODE = 0o700
-
-
-def check_key(key: str) -> list[str]:
-    """The segments of a key. Raises: UsageError, for what could name no object."""
-    segments = key.split("/")
-    if len(key) > MAX_KEY_CHARACTERS or not all(
-        len(segment) <= MAX_SEGMENT_CHARACTERS and _SEGMENT.fullmatch(segment)
-        for segment in segments
-    ):
-        raise UsageError(
-            f"not a storage key: {key[:80]!r}; expected segments of letters, digits, '.', '_', '-'"
-        )
-    return segments
 
 
 class Directory:

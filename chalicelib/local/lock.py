@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Busy
+from chalicelib.kernel.store import check_key
 from chalicelib.local import faults
-from chalicelib.local.directory import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

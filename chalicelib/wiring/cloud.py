@@ -26,18 +26,22 @@ from chalicelib.evidence.log import Log
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ConfigError
 from chalicelib.kernel.record import Actor, Draft
+from chalicelib.kernel.remembered import RememberedWriteOnce
 from chalicelib.kernel.sealed import SealedDocuments
 from chalicelib.local.clock import SystemClock
 from chalicelib.wiring.services import LOG_STREAM, OPENED, TOOL, Services, rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from chalicelib.aws.places import Places
+    from chalicelib.evidence.account import Report
     from chalicelib.evidence.note import Verifier
     from chalicelib.settings import AwsSection, Settings, TargetSection
 
 MIN_RETENTION_DAYS = 1
+CLOUDTRAIL_SECONDS = 0.5  # between questions. Source: CloudTrail, LookupEvents: two a second
 
 
 class Account:
@@ -109,6 +113,41 @@ def open_log(loaded: Settings, found: Places, actor: Actor) -> str:
     return str(verifier)
 
 
+def reconcile(
+    services: Services,
+    start: datetime,
+    end: datetime,
+    progress: Callable[[str, int, int], None],
+) -> Report:
+    """CloudTrail's uses of the signing key against what was published; and every lock.
+
+    Raises: UsageError, for a period that CloudTrail does not have; ConfigError; CouldNotTell.
+    """
+    from chalicelib.aws import changes  # noqa: PLC0415 - no function needs these
+    from chalicelib.aws.reconcile import Sources  # noqa: PLC0415
+    from chalicelib.aws.reconcile import reconcile as run  # noqa: PLC0415
+
+    own = section(services.settings)
+    client, found = of(own).client, where(own)
+    deployed = changes.stack(client("cloudformation"), stack(own))
+    days = "" if deployed is None else deployed.parameters.get("RetentionDays", "")
+    if not days.isdecimal():
+        raise ConfigError(
+            f"the stack {stack(own)} does not say for how many days evidence is locked",
+            next_step="holdfast aws deploy",
+        )
+    sources = Sources(
+        trail=client("cloudtrail"),
+        s3=client("s3"),
+        bucket=found.evidence_bucket,
+        key=found.signing_key,
+        verifier=services.verifier,
+        retention_days=int(days),
+        pace=lambda: time.sleep(CLOUDTRAIL_SECONDS),
+    )
+    return run(sources, start, end, now=services.desk.clock.now(), progress=progress)
+
+
 def section(loaded: Settings) -> AwsSection:
     """The ``[aws]`` section of the settings. Raises: ConfigError, where there is none."""
     if loaded.file.aws is None:
@@ -119,13 +158,8 @@ def section(loaded: Settings) -> AwsSection:
 
 
 def _signer(of_account: Account, found: Places) -> KmsSigner:
-    return KmsSigner(
-        of_account.client("kms"), found.signing_key, _objects(of_account, found), SystemClock()
-    )
-
-
-def _objects(of_account: Account, found: Places) -> S3WriteOnce:
-    return S3WriteOnce(of_account.client("s3"), found.evidence_bucket)
+    receipts = S3WriteOnce(of_account.client("s3"), found.evidence_bucket)
+    return KmsSigner(of_account.client("kms"), found.signing_key, receipts, SystemClock())
 
 
 def _services(loaded: Settings, found: Places, verifier: Verifier) -> Services:
@@ -135,7 +169,7 @@ def _services(loaded: Settings, found: Places, verifier: Verifier) -> Services:
     bucket.check(client("s3"), found.evidence_bucket, min_days=MIN_RETENTION_DAYS)
     secrets = Secrets(client("secretsmanager"), monotonic=time.monotonic)
     secret = secrets.seal(found.seal_secret)
-    objects = _objects(at, found)
+    objects = RememberedWriteOnce(S3WriteOnce(client("s3"), found.evidence_bucket))
     derived = S3Derived(client("s3"), found.derived_bucket)
     documents = SealedDocuments(DynamoDocuments(client("dynamodb"), found.documents_table), secret)
     signer = _signer(at, found)

@@ -90,7 +90,11 @@ class Services:
         bounds = self.settings.file.postgres
         if seconds is not None:
             most = max(1, min(bounds.scan_timeout_seconds, int(seconds)))
-            bounds = msgspec.structs.replace(bounds, scan_timeout_seconds=most)
+            bounds = msgspec.structs.replace(
+                bounds,
+                connect_timeout_seconds=min(bounds.connect_timeout_seconds, most),
+                scan_timeout_seconds=most,
+            )
         return source(dsn, bounds, concealed(self.secret))
 
     def unnamed(self, dsn: str) -> Target:

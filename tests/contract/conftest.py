@@ -6,8 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from contract import adapters
 
 TESTS = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _served(adapter, request):
+    """What the AWS adapters call, unless it is real."""
+    if adapter.startswith("aws") and not (adapters.REAL or adapters.OTHER_S3):
+        request.getfixturevalue("strict_aws")
 
 
 @pytest.fixture

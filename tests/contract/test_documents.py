@@ -69,11 +69,19 @@ def test_bounds_are_kept(documents):
     documents.swap([Write(f"k{n}", 0, b"") for n in range(100)])
     documents.swap([Write("large", 0, bytes(350_000))])
     assert documents.get("large").value == bytes(350_000)
+    documents.swap([Write(f"l{n}" + "é" * 511, 0, bytes(350_000)) for n in range(10)])
+    assert documents.get("l9" + "é" * 511).value == bytes(350_000)
+    assert documents.get("") is None
+    assert documents.get("m" * 1_025) is None
     for writes in (
         [Write(f"m{n}", 0, b"") for n in range(101)],
         [Write("m", 0, bytes(350_001))],
         [Write("m", -1, b"")],
         [Write("m", 0, b""), Write("m", 0, b"")],
+        [Write(f"m{n}", 0, bytes(350_000)) for n in range(10)] + [Write("m", 0, b"1")],
+        [Write("", 0, b"")],
+        [Write("m" * 1_025, 0, b"")],
+        [Write("é" * 513, 0, b"")],
     ):
         with pytest.raises(ValueError, match="at most"):
             documents.swap(writes)

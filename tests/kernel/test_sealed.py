@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.kernel.sealed import SealedDocuments
 from chalicelib.kernel.store import Write
 from chalicelib.local.documents import SqliteDocuments
-from chalicelib.kernel.sealed import SealedDocuments
 
 SECRET = b"s" * 32
 

@@ -1,0 +1,252 @@
+"""Preflight: what can be known before a deployment.
+
+Reads and changes nothing. No secret is read, and no database is asked: whoever runs this is not
+where the scan function is. ``ACTIONS`` are the IAM actions this needs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from chalicelib.aws import changes, packaging
+from chalicelib.aws.checks import Check, Verdict, Wrong, asked, unanswered
+from chalicelib.aws.failures import code, translated
+from chalicelib.kernel.errors import CouldNotTell, HoldfastError, NotPermitted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    Clients = Callable[[str], Any]
+
+ACTIONS: Final = (
+    "cloudformation:DescribeStacks",
+    "lambda:GetAccountSettings",
+    "secretsmanager:DescribeSecret",
+    "sts:GetCallerIdentity",
+)
+
+DEFAULTS: Final = {  # of infra's template, where nobody chose; a test compares them
+    "DatabaseUsers": "",
+    "OperatorRoleArns": "",
+    "KeySpec": "ECC_NIST_EDWARDS25519",
+    "ReserveConcurrency": "false",
+    "RetentionDays": "400",
+    "ScanConcurrency": "10",
+    "SecretPrefix": "holdfast/",
+}
+# Key specs that a checkpoint can be signed with. NIST curves are in every region (Source: KMS,
+# "Asymmetric keys in AWS KMS"); of Ed25519 KMS has no call that tells.
+EVERYWHERE: Final = "ECC_NIST_P256"
+KEY_SPECS: Final = (DEFAULTS["KeySpec"], EVERYWHERE)
+OTHER_FUNCTIONS: Final = 2  # dispatch and overdue, beside the scans
+UNRESERVED: Final = 100  # what Lambda keeps back; Lambda quotas, "Reserved concurrency"
+
+_STAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_SECRET_ARN: Final = re.compile(
+    r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):\d{12}:secret:"
+)
+_MISSING: Final = "ResourceNotFoundException"
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """How a target is reached: the name or ARN of a secret, or a DSN for IAM authentication.
+
+    Without either it is read by its DSN from the environment, on one machine and not on AWS.
+    """
+
+    slug: str
+    secret: str = ""
+    dsn: str = ""
+
+
+class Identity(NamedTuple):
+    """An ARN, and the account that it is in."""
+
+    arn: str
+    account: str
+
+    def __str__(self) -> str:
+        return f"{self.arn} in account {self.account}"
+
+
+def project(folder: Path, stage: str, version: Sequence[int]) -> Iterator[Check]:
+    """What deploying needs on this machine: the folder, Chalice, a Python that Lambda runs."""
+    yield asked("project", lambda: _project(folder))
+    yield asked("stage", lambda: _stage(folder, stage))
+    yield asked("Chalice", packaging.packager)
+    yield asked("Python", lambda: packaging.runtime(version))
+
+
+def account(
+    clients: Clients,
+    *,
+    stack: str,
+    region: str,
+    targets: Sequence[Watched],
+    given: Mapping[str, str],
+    opened: bool,
+) -> Iterator[Check]:
+    """What deploying needs of the account: credentials, key, quotas, and the targets' secrets.
+
+    ``given``: parameters of the template; the others are as ``stack`` has them, or the defaults.
+    ``opened``: the log has its key, so that nobody has to sign its first record.
+    """
+    try:
+        who = identity(clients("sts"))
+    except HoldfastError as error:
+        yield unanswered("credentials", error)
+        return  # every other answer would be the same
+    yield Check("credentials", Verdict.OK, str(who))
+    try:
+        found = changes.stack(clients("cloudformation"), stack)
+    except HoldfastError as error:
+        yield unanswered("parameters", error)
+        return
+    chosen = {**DEFAULTS, **(found.parameters if found else {}), **given}
+    if found is None or found.status == changes.SHELL:  # else the key is there
+        yield asked("signing key", lambda: _key_spec(region, chosen["KeySpec"]))
+    if not opened:
+        yield asked("operator", lambda: _operator(who, chosen["OperatorRoleArns"]))
+    yield asked("concurrency", lambda: _concurrency(clients("lambda"), chosen))
+    for target in targets:
+        yield asked(
+            f"target {target.slug}",
+            lambda: _target(clients, target, region, chosen),  # noqa: B023
+        )
+
+
+def _project(folder: Path) -> str:
+    packaging.check_project(folder)
+    return f"in {folder}"
+
+
+def _stage(folder: Path, stage: str) -> str:
+    if not _STAGE.fullmatch(stage):
+        raise Wrong(
+            f"{stage[:40]!r} is no stage: lower-case letters, digits and '-', at most 32",
+            "--stage prod",
+        )
+    packaging.check_stage(folder, stage)
+    return stage
+
+
+def identity(client: Any) -> Identity:
+    """Whose credentials these are. ``client``: of STS. Raises: as failures.translated."""
+    with translated("ask who the caller is", NotPermitted):
+        found = client.get_caller_identity()
+    return Identity(found["Arn"], found["Account"])
+
+
+def _key_spec(region: str, spec: str) -> str:
+    if spec not in KEY_SPECS:
+        raise Wrong(f"{spec[:40]!r} cannot sign a log", f"--parameter KeySpec={EVERYWHERE}")
+    if spec != EVERYWHERE:
+        raise CouldNotTell(
+            f"KMS has no call that tells whether {region} has {spec}",
+            next_step=f"deploy; if the key cannot be created: --parameter KeySpec={EVERYWHERE}",
+        )
+    return f"{spec}, which every region has"
+
+
+def _operator(who: Identity, roles: str) -> str:
+    """The log is opened from here, and only the roles that the key's policy names may sign."""
+    allowed = [one.strip() for one in roles.split(",") if one.strip()]
+    kind, _, rest = who.arn.rpartition(":")[2].partition("/")
+    # A session's ARN has the role's name without its path.
+    role = rest.partition("/")[0] if kind == "assumed-role" else ""
+    if who.arn in allowed or any(role and one.rpartition("/")[2] == role for one in allowed):
+        return "may sign the log's first record"
+    arn = f"arn:aws:iam::{who.account}:role/{role}" if role else who.arn
+    raise Wrong(
+        "the key's policy will not let these credentials sign the log's first record",
+        f"--parameter OperatorRoleArns={arn} (with the role's path, if it has one)",
+    )
+
+
+def _concurrency(client: Any, chosen: Mapping[str, str]) -> str:
+    with translated("read the account's Lambda quotas", NotPermitted):
+        limit = client.get_account_settings()["AccountLimit"]
+    needed = int(chosen["ScanConcurrency"]) + OTHER_FUNCTIONS
+    reserves = chosen["ReserveConcurrency"] == "true"
+    there = limit["UnreservedConcurrentExecutions"] - UNRESERVED * reserves
+    if there < needed:
+        raise Wrong(
+            f"{max(there, 0)} executions at once are free in this account; {needed} are needed",
+            "--parameter ScanConcurrency=2 --parameter ReserveConcurrency=false, or ask for more: "
+            "aws service-quotas request-service-quota-increase --service-code lambda "
+            "--quota-code L-B99A9384 --desired-value 1000",
+        )
+    return f"{there} executions at once are free, {needed} are needed"
+
+
+def _target(clients: Clients, target: Watched, region: str, chosen: Mapping[str, str]) -> str:
+    if target.secret:
+        return _target_secret(clients("secretsmanager"), target.secret, region, chosen)
+    if target.dsn:
+        return _iam_login(target.dsn, chosen["DatabaseUsers"])
+    raise Wrong(
+        "neither a secret nor a DSN for IAM: its DSN comes from an environment variable",
+        f'[targets.{target.slug}] secret = "holdfast/{target.slug}", in holdfast.toml',
+    )
+
+
+def _target_secret(client: Any, secret: str, region: str, chosen: Mapping[str, str]) -> str:
+    arn = _SECRET_ARN.match(secret)
+    if arn and arn["region"] != region:
+        raise Wrong(f"its secret is in {arn['region']}", f"replicate the secret to {region}")
+    found = secret_there(client, secret)
+    name = secret[arn.end() :] if arn else secret
+    if not name.startswith(chosen["SecretPrefix"]):
+        raise Wrong(
+            f"the scan function may only read secrets named {chosen['SecretPrefix']}…",
+            "rename the secret, or deploy with --parameter SecretPrefix=…",
+        )
+    return f"{found}; the database itself is not asked from here"
+
+
+def secret_there(client: Any, secret: str) -> str:
+    """Words for a secret that can be described, and is not read. Raises: Wrong; NotPermitted."""
+    with translated(f"describe the secret {secret}", NotPermitted):
+        try:
+            found = client.describe_secret(SecretId=secret)
+        except client.exceptions.ClientError as error:
+            if code(error) != _MISSING:
+                raise
+            raise Wrong(
+                f"there is no secret {secret}",
+                f"aws secretsmanager create-secret --name {secret} --secret-string file://dsn.txt",
+            ) from None
+    if found.get("DeletedDate"):
+        raise Wrong(
+            f"the secret {secret} is scheduled for deletion",
+            f"aws secretsmanager restore-secret --secret-id {secret}",
+        )
+    return f"secret {found['Name']} is there"
+
+
+def _iam_login(dsn: str, users: str) -> str:
+    try:
+        parts = urlsplit(dsn)
+        user, host = parts.username, parts.hostname
+    except ValueError:
+        user = host = None
+    if parts_missing := [n for n, v in (("user", user), ("host", host)) if not v]:
+        raise Wrong(
+            f"its DSN names no {' and no '.join(parts_missing)}",
+            'dsn = "postgresql://user@host/database?sslmode=verify-full"',
+        )
+    if parse_qs(parts.query).get("sslmode") != ["verify-full"]:
+        raise Wrong(
+            "an IAM token would go to a server that nobody verified", "add ?sslmode=verify-full"
+        )
+    if not any(one.strip().endswith(f"/{user}") for one in users.split(",")):
+        raise Wrong(
+            f"the scan function may not log in as {user}",
+            "--parameter DatabaseUsers=arn:aws:rds-db:REGION:ACCOUNT:dbuser:RESOURCE/" + str(user),
+        )
+    return f"IAM login as {user} on {host}; the database itself is not asked from here"

@@ -1,0 +1,96 @@
+"""Usage: what a scan, an append, a finding asks of AWS. The constants of ``aws cost``.
+
+Counts are what is billed, not what is called: an S3 ``HEAD`` is a get, a transactional write of one
+KB is two DynamoDB write units, a strongly consistent read of up to 4 KB is one read unit. Each
+constant stands beside its derivation. Durations and sizes are estimates until they are measured on
+AWS; ``ESTIMATED`` names them, and the bill repeats that.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of something uses. Numbers may be fractions: an average."""
+
+    lambda_requests: float = 0
+    lambda_seconds: float = 0  # of a function with LAMBDA_GB of memory
+    sqs_requests: float = 0
+    eventbridge_events: float = 0
+    dynamodb_writes: float = 0  # write units
+    dynamodb_reads: float = 0  # read units
+    s3_puts: float = 0  # PUT and COPY, the refused ones too
+    s3_gets: float = 0  # GET and HEAD, the ones that find nothing too
+    s3_lists: float = 0
+    s3_bytes: float = 0  # kept for good in the evidence bucket
+    kms_requests: float = 0  # Sign and GetPublicKey
+    secret_reads: float = 0
+    log_bytes: float = 0
+    sns_publishes: float = 0
+    sns_emails: float = 0
+
+
+LAMBDA_GB: Final = 1.0  # memory of the scan function
+
+# One scan of a target that did not change, without its append: its state is read and kept, the
+# baseline's envelope, snapshot and approvals are read and verified, the snapshot is put under its
+# digest and is there already; and each read of a locked object lists its versions first. The
+# requests of S3, DynamoDB and KMS were counted at drift.scan through wiring.cloud on the test
+# suite's AWS, 1,000 objects, and are the same for one target and for twenty (2026-11).
+SCAN: Final = Usage(
+    lambda_requests=1,  # at most: up to ten messages come in one
+    lambda_seconds=2.0,  # connect, about 27 statements, about 90 calls of AWS one after the other
+    sqs_requests=0.1 + 1 + 1,  # sent ten at a time; received; deleted
+    dynamodb_writes=2 * (1 + 1),  # the locks of the target and of its host, taken and let go
+    dynamodb_reads=7,
+    s3_puts=1 + 1,  # the snapshot, refused because it is there; the state's cache
+    s3_gets=27,
+    s3_lists=23,
+    s3_bytes=3_800,  # the heartbeat: 870 counted with one query; 26 more of about 110 bytes
+    secret_reads=1,  # the target's; the installation's is read once for each cold start
+    log_bytes=2_500,  # START, END, REPORT, and three lines of JSON, one of them the metrics
+)
+
+# Each object of each scan: fetched, made canonical, hashed, compared with the baseline's.
+OBJECT: Final = Usage(lambda_seconds=0.000_1)  # docs/performance.md: 53 µs on a whole core
+
+# One append of a scan's records: steps 1 to 9 of evidence.log, counted in the same way.
+APPEND: Final = Usage(
+    dynamodb_reads=3,
+    dynamodb_writes=2 * (2 + 1),  # one transaction: the log's state, 2 KB; the stream's head, 1 KB
+    s3_puts=7,  # stage, batch, KMS's receipt, checkpoint, tiles, latest checkpoint
+    s3_gets=11,
+    s3_lists=11,
+    s3_bytes=400,  # the checkpoint and the receipt
+    kms_requests=1,
+)
+
+SCANS_AN_APPEND: Final = 1.0  # the dearest; functions that work off ten scans share appends
+
+# A scan that sees something else than the scan before: another snapshot is stored.
+CHANGE: Final = Usage(sns_publishes=1, sns_emails=1)
+CHANGED_OBJECT: Final = Usage(s3_bytes=175)  # docs/performance.md: 4.0 MiB for 24,470 objects
+FINDING: Final = Usage(eventbridge_events=1, s3_bytes=900)
+FINDINGS_A_CHANGE: Final = 3
+
+# One period of the schedule: the dispatcher, whatever the number of targets.
+PERIOD: Final = Usage(lambda_requests=1, lambda_seconds=1.0, log_bytes=1_500)
+
+# A month, whatever is scanned: Lambda's pollers ask each of two queues with five long polls of 20 s
+# that find nothing. Source: AWS Lambda developer guide, "Using Lambda with Amazon SQS".
+MONTH: Final = Usage(sqs_requests=round(2 * 5 * 30.4375 * 86_400 / 20))
+
+METRICS: Final = 8  # names under the namespace Holdfast, each with one dimension
+ALARMS: Final = 14  # of infra's template, 13 alarms; one over two metrics is billed twice
+DASHBOARDS: Final = 1
+KEYS: Final = 2  # the signing key, and the topics'
+LOG_RETENTION_MONTHS: Final = 3  # 90 days
+
+ESTIMATED: Final = (
+    "the duration of a scan, 2 s and 0.1 ms an object with 1 GB of memory",
+    "the size of a scan's record, 3,800 bytes, and of its lines in the log, 2,500 bytes",
+    "the requests of a scan and an append, counted on a simulated AWS and not on a bill",
+)

@@ -1,0 +1,187 @@
+"""``holdfast serve``: the schedule, the queue and the workers on one machine, without AWS."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chalicelib.cli import duration
+from chalicelib.cli.app import actor, app, finish, load_settings, services
+from chalicelib.cli.bell import ThreadBell
+from chalicelib.cli.service import GRACE_SECONDS, Installation, Service
+from chalicelib.cli.text import complain, count, say
+from chalicelib.kernel.errors import UsageError
+from chalicelib.local.queue import SqliteQueue
+from chalicelib.postgres.connection import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from chalicelib.drift.desk import Target
+    from chalicelib.drift.source import Source
+    from chalicelib.wiring import Services
+
+LOCK = "serve"
+QUEUE_FILE = "queue.db"
+MAX_WORKERS = 64  # threads of one interpreter; more of them scan no faster
+
+_STYLES = {"clean": "green", "drift": "red", "refused": "bold red", "unknown": "yellow"}
+
+
+@app.command("serve")
+def serve_command(
+    every: Annotated[
+        str, typer.Option(help="The period of the schedule, 1m to 24h; ticks are multiples of it.")
+    ] = "15m",
+    workers: Annotated[
+        int, typer.Option(min=1, max=MAX_WORKERS, help="Scans at once, at most.")
+    ] = 4,
+    once: Annotated[
+        bool, typer.Option("--once", help="One tick, and what the queue has left; then exit.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document a line on stdout.")
+    ] = False,
+) -> None:
+    """Scan every target on a schedule until SIGTERM or SIGINT; a second one ends at once.
+
+    Exit 0 when stopped. With --once: 0 clean, 1 findings, 3 unknown.
+    """
+    period = duration.period(every)
+    held = services()
+    if held.settings.file.aws is not None:
+        raise UsageError(
+            "the settings name a stack on AWS, which has a schedule of its own",
+            next_step="holdfast scan scans now; serve runs on a store in a folder",
+        )
+    bounds = held.settings.file.postgres
+    scan_seconds = bounds.scan_timeout_seconds + bounds.connect_timeout_seconds
+    with held.desk.locks.hold(LOCK):
+        orders = SqliteQueue(
+            held.settings.store_path / QUEUE_FILE,
+            held.desk.clock,
+            visibility_seconds=2.0 * scan_seconds + GRACE_SECONDS,
+        )
+        service = Service(
+            installation=_Configured(held),
+            orders=orders,
+            clock=held.desk.clock,
+            bell=ThreadBell(),
+            emit=_Lines() if as_json else _words,
+            jitter=lambda: secrets.randbelow(1_000) / 1_000,
+            actor=actor(),
+            period=period,
+            workers=workers,
+            per_place=bounds.scans_per_host,
+            once=once,
+        )
+        with _stopped_by_signals(service.stop):
+            code = service.run()
+    finish(code)
+
+
+class _Configured:
+    """What is configured now: the settings are read again at every tick, and kept if unchanged."""
+
+    def __init__(self, held: Services) -> None:
+        self._held = held
+        self._found = _installation(held)
+
+    def __call__(self) -> Installation:
+        now = load_settings().sha256
+        if now != self._found.settings_sha256:
+            self._held = services()
+            self._found = _installation(self._held)
+        return self._found
+
+
+def _installation(held: Services) -> Installation:
+    targets = {target.stream: target for target in held.settings.targets()}
+
+    def open_source(target: Target, seconds: float) -> Source:
+        return held.source(held.dsn(target), seconds)
+
+    return Installation(
+        desk=held.desk,
+        targets=targets,
+        places=_places(held, targets),
+        open_source=open_source,
+        settings_sha256=held.settings.sha256,
+    )
+
+
+def _places(held: Services, targets: Mapping[str, Target]) -> dict[str, str]:
+    """The targets' database hosts. One whose DSN is no DSN has none, and its scan says why."""
+    places = {}
+    for name, target in targets.items():
+        try:
+            where = describe(held.dsn(target))
+        except UsageError:
+            continue
+        places[name] = f"{where['host']}:{where['port']}"
+    return places
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """A block in which the first signal stops the service, and the second has its usual effect."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def first(_number: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+        stop()
+
+    before = [signal.signal(number, first) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+class _Lines:
+    """Every line of the service as one line of JSON on stdout, whole and at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        text = json.dumps(line).replace("\x7f", "\\u007f")
+        with self._lock:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+
+def _words(line: dict[str, Any]) -> None:
+    """A line of the service for people, on stderr."""
+    match line["event"]:
+        case "scan":
+            outcome = line["outcome"]
+            again = ", recorded before" if line["repeated"] else ""
+            findings = count(line.get("findings", 0), "finding")
+            say(
+                f"{line['target']}  {outcome.upper()}  {findings}, {line['opened']} opened, "
+                f"{line['closed']} closed  for {line['scheduled_at']}{again}",
+                _STYLES.get(outcome, "yellow"),
+            )
+        case "dispatched":
+            say(f"tick {line['scheduled_at']}: {count(line['targets'], 'target')}")
+            if "unobserved_since" in line:
+                say(f"nothing was dispatched since {line['unobserved_since']}", "yellow")
+        case "failed":
+            complain(f"{line['name']}: {line['message']}", line["next_step"])
+        case "reclaimed" | "left":
+            said = "from the service before" if line["event"] == "reclaimed" else "not finished"
+            say(f"{count(line['orders'], 'order')} {said}; the queue delivers them again", "yellow")
+        case "dropped":
+            say(f"{line['target']} is not configured any more; its order is dropped", "yellow")
+        case event:
+            say(f"  {line['target']}: {event}: {line.get('title') or line['finding']}")

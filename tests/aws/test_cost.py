@@ -1,0 +1,180 @@
+"""The bill: each line can be worked out again from what it shows."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.aws import cost, usage
+from chalicelib.aws.cost import Fleet
+from chalicelib.kernel.errors import ConfigError, UsageError
+
+PRICES = cost.shipped_prices()
+FLEETS = st.builds(
+    Fleet,
+    targets=st.integers(1, 5_000),
+    period_minutes=st.integers(1, 1_440),
+    objects=st.integers(0, 100_000),
+    drift=st.floats(0, 1),
+    retention_days=st.integers(1, 3_650),
+    secrets=st.none() | st.integers(0, 5_000),
+    nat_gateways=st.integers(0, 3),
+    endpoint_zones=st.integers(0, 20),
+)
+
+
+def line(bill, service, what):
+    [found] = [one for one in bill.lines if (one.service, one.what) == (service, what)]
+    return found
+
+
+def worked_out(numbers):
+    """The value of a formula as a reader would work it out."""
+    text = numbers.replace(",", "").replace("$", "").replace(" x ", " * ")
+    assert re.fullmatch(r"[0-9.+*/() ]+", text), text
+    return eval(text, {}, {})  # noqa: S307 - digits and operators only, as just checked
+
+
+def test_a_month_is_worked_out_by_hand():
+    bill = cost.bill(Fleet(targets=200, period_minutes=15), PRICES)
+    assert bill.scans == 584_400, "200 targets x 4 an hour x 24 x 30.4375"
+    signatures = line(bill, "KMS", "signatures")
+    assert signatures.numbers == "584,400 x $0.15 / 10,000"
+    assert signatures.words == "appends x $0.15 for 10,000 requests"
+    assert signatures.usd == pytest.approx(8.766)
+    assert line(bill, "KMS", "keys").usd == 2
+    assert line(bill, "Secrets Manager", "secrets").usd == pytest.approx(201 * 0.40)
+    requests = line(bill, "Lambda", "requests")
+    assert requests.numbers == "(584,400 + 2,922) x $0.2 / 1,000,000"
+
+
+@given(FLEETS)
+def test_every_formula_gives_its_amount_and_the_lines_add_up(fleet):
+    bill = cost.bill(fleet, PRICES)
+    for one in bill.lines:
+        assert worked_out(one.numbers) == pytest.approx(one.usd, rel=1e-6), one
+        assert one.usd >= 0
+    assert bill.usd == pytest.approx(sum(worked_out(one.numbers) for one in bill.lines), rel=1e-6)
+
+
+@given(FLEETS)
+def test_more_of_anything_never_costs_less(fleet):
+    usd = cost.bill(fleet, PRICES).usd
+    for more in (
+        {"targets": fleet.targets + 1},
+        {"objects": fleet.objects + 100},
+        {"retention_days": fleet.retention_days + 30},
+        {"nat_gateways": fleet.nat_gateways + 1},
+    ):
+        assert cost.bill(msgspec.structs.replace(fleet, **more), PRICES).usd >= usd
+
+
+def test_what_is_used_is_billed():
+    """No field of Usage is forgotten: using more of it costs more."""
+    for field in usage.Usage.__struct_fields__:
+        meters = cost._meters(
+            Fleet(targets=1, period_minutes=60), [(1, "things", usage.Usage(**{field: 1}))]
+        )
+        users = {"things"} & {term.of for meter in meters for term in meter.terms}
+        assert users, field
+
+
+def test_drift_and_objects_have_an_effect():
+    quiet = cost.bill(Fleet(targets=10, period_minutes=60, drift=0), PRICES)
+    busy = cost.bill(Fleet(targets=10, period_minutes=60, drift=0.5), PRICES)
+    large = cost.bill(Fleet(targets=10, period_minutes=60, drift=0, objects=100_000), PRICES)
+    assert line(quiet, "EventBridge", "own events").usd == 0
+    assert line(busy, "EventBridge", "own events").usd > 0
+    assert busy.growth_gb > quiet.growth_gb
+    assert line(large, "Lambda", "duration").usd > 2 * line(quiet, "Lambda", "duration").usd
+    assert large.growth_gb == quiet.growth_gb, "a snapshot that is there is not stored again"
+
+
+def test_storage_is_what_the_retention_holds():
+    bill = cost.bill(Fleet(targets=100, period_minutes=60, retention_days=730), PRICES)
+    held = line(bill, "S3", "evidence held")
+    assert held.usd == pytest.approx(bill.growth_gb * 730 / 30.4375 * 0.023, rel=1e-4)
+
+
+def test_figures_that_were_not_read_on_a_page_of_aws_are_named():
+    bill = cost.bill(Fleet(targets=1, period_minutes=60), PRICES)
+    assert "kms_keys" not in bill.unverified
+    assert "s3_gets" in bill.unverified
+    assert "nat_gateways" not in bill.unverified, "it costs nothing here"
+
+
+def test_every_price_names_its_page():
+    assert PRICES.region == "us-east-1"
+    assert re.fullmatch(r"20[0-9]{2}-[01][0-9](-[0-3][0-9])?", PRICES.as_of)
+    for key, price in PRICES.prices.items():
+        assert price.page.startswith("https://aws.amazon.com/"), key
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("15m", 15), ("1h", 60), ("1d", 1_440), ("31d", 44_640)]
+)
+def test_periods(text, minutes):
+    assert cost.period_minutes(text) == minutes
+
+
+@pytest.mark.parametrize("text", ["", "15", "0m", "-1m", "1.5h", "32d", "15 m", "m", "1w", "9" * 9])
+def test_what_is_no_period_is_refused(text):
+    with pytest.raises(UsageError, match="not a period"):
+        cost.period_minutes(text)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"targets": 0},
+        {"targets": 10**7},
+        {"period_minutes": 0},
+        {"objects": -1},
+        {"drift": 1.01},
+        {"drift": float("nan")},
+        {"retention_days": 0},
+        {"secrets": -1},
+        {"nat_gateways": -1},
+        {"endpoint_zones": -1},
+    ],
+)
+def test_a_fleet_out_of_bounds_is_refused(wrong):
+    with pytest.raises(UsageError, match="found"):
+        cost.bill(Fleet(**{"targets": 1, "period_minutes": 60, **wrong}), PRICES)
+
+
+def listed(**more):
+    text = 'region = "eu-central-1"\ncurrency = "USD"\nas_of = "2026-11"\n'
+    for key in sorted(cost.PRICES):
+        price = {"usd": 1.0, "per": 1, "unit": "thing", "page": "mine", **more.get(key, {})}
+        text += f"[prices.{key}]\n"
+        text += "".join(f"{name} = {value!r}\n".replace("'", '"') for name, value in price.items())
+    return text
+
+
+def test_a_price_list_of_ones_own():
+    prices = cost.parse_prices(listed(kms_requests={"usd": 5.0}).encode(), "mine.toml")
+    bill = cost.bill(Fleet(targets=1, period_minutes=1_440), prices)
+    assert bill.region == "eu-central-1"
+    assert line(bill, "KMS", "signatures").usd == pytest.approx(30 * 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not toml", "mine.toml"),
+        ('region = "x"', "mine.toml"),
+        (listed().replace("[prices.kms_keys]", "[prices.kms_key]"), "missing: kms_keys"),
+        (listed(kms_keys={"usd": -1.0}), "kms_keys"),
+        (listed(kms_keys={"per": 0}), "kms_keys"),
+        (listed().replace("usd = 1.0", "usd = nan", 1), "usd is 0 or more"),
+        (listed().replace("usd", "eur", 1), "mine.toml"),
+    ],
+)
+def test_a_price_list_that_cannot_be_used_is_refused(text, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        cost.parse_prices(text.encode(), "mine.toml")

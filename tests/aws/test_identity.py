@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+from support.aws import Fault, StrictAws
+
+from chalicelib.aws.identity import caller
+from chalicelib.kernel.errors import CouldNotTell, UsageError
+
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with StrictAws() as aws:
+        yield aws
+
+
+@pytest.fixture
+def sts(server):
+    server.reset()
+    return server.client("sts")
+
+
+@pytest.fixture
+def known_as(sts):
+    """Lets STS answer another ARN than moto's one."""
+
+    def answer(arn):
+        sts.meta.events.register(
+            "after-call.sts.GetCallerIdentity", lambda parsed, **_: parsed.update(Arn=arn)
+        )
+        return sts
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("arn", "person"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:root", "root"),
+        (f"arn:aws:iam::{ACCOUNT}:user/ana", "ana"),
+        (f"arn:aws:iam::{ACCOUNT}:user/team/dba/Ana.B@example.com", "ana.b@example.com"),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/approver/ana@example.com", "ana@example.com"),
+        (f"arn:aws-us-gov:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_x_0/Ana", "ana"),
+        (f"arn:aws-cn:iam::{ACCOUNT}:user/ana", "ana"),
+    ],
+)
+def test_the_person_behind_the_credentials(known_as, arn, person):
+    assert caller(known_as(arn)) == person
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        f"arn:aws:sts::{ACCOUNT}:federated-user/ana",
+        f"arn:aws:iam::{ACCOUNT}:role/approver",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/approver",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/approver/",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/a/b/ana",
+        f"arn:aws:iam::{ACCOUNT}:user/",
+        f"arn:aws:iam::{ACCOUNT}:user/ana\n",
+        f"arn:aws:iam::{ACCOUNT}:user/an a",
+        f"arn:aws:iam::{ACCOUNT}:rooted",
+        f"arn:other:iam::{ACCOUNT}:root",
+        "arn:aws:iam::1:root",
+        "ana",
+        "",
+    ],
+)
+def test_what_names_no_person_is_refused(known_as, arn):
+    with pytest.raises(UsageError, match="do not name a person"):
+        caller(known_as(arn))
+
+
+def test_an_assumed_role_s_session_is_the_person(sts, server):
+    """Through moto's own AssumeRole, not an answer made up here."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/approver"
+    made = sts.assume_role(RoleArn=role, RoleSessionName="Ben")
+    import botocore.session
+
+    session = botocore.session.Session().create_client(
+        "sts",
+        region_name="us-east-1",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=made["Credentials"]["AccessKeyId"],
+        aws_secret_access_key=made["Credentials"]["SecretAccessKey"],
+        aws_session_token=made["Credentials"]["SessionToken"],
+    )
+    assert caller(session) == "ben"
+
+
+def test_sts_that_does_not_answer_is_said(sts, server):
+    server.fail("sts", "*", Fault(500), times=100)
+    with pytest.raises(CouldNotTell):
+        caller(sts)

@@ -1,0 +1,166 @@
+"""What an enemy with permission to write puts on top of evidence, and what is still read."""
+
+from __future__ import annotations
+
+import pytest
+from contract.adapters import WRITEONCE
+from support.aws import Fault
+
+from chalicelib.aws import writeonce
+from chalicelib.aws.bucket import check, locks
+from chalicelib.aws.writeonce import S3WriteOnce, Stranger
+from chalicelib.kernel.errors import DigestMismatch, Malformed, Missing, StoreUnavailable
+
+
+@pytest.fixture
+def store(aws, tmp_path):
+    return WRITEONCE["aws"](tmp_path)
+
+
+@pytest.fixture
+def enemy(aws, store):
+    """A client that may do all that a bucket's policy does not deny."""
+    return aws.client("s3")
+
+
+def over(enemy, store, key, data):
+    return enemy.put_object(Bucket=store._bucket, Key=key, Body=data)["VersionId"]
+
+
+def hide(enemy, store, key):
+    return enemy.delete_object(Bucket=store._bucket, Key=key)["VersionId"]
+
+
+def test_the_first_version_is_read_whatever_comes_on_top(store, enemy):
+    store.put("a/1", b"first")
+    store.put("a/2", b"second")
+    for number in range(4):
+        over(enemy, store, "a/1", b"%d" % number)
+        hide(enemy, store, "a/1")
+        hide(enemy, store, "a/2")
+    assert store.get("a/1") == b"first"
+    assert store.get("a/2") == b"second"
+    assert list(store.list("")) == ["a/1", "a/2"]
+    assert [version.size_bytes for version in store.versions("a/")] == [5, 6]
+
+
+def test_a_put_is_held_against_the_first_version_also_behind_a_delete_marker(store, enemy):
+    store.put("a", b"first")
+    hide(enemy, store, "a")
+    store.put("a", b"first")
+    over(enemy, store, "a", b"forged")
+    store.put("a", b"first")
+    for forged in (b"forged", b"other"):
+        with pytest.raises(DigestMismatch):
+            store.put("a", forged)
+    hide(enemy, store, "a")
+    with pytest.raises(DigestMismatch):
+        store.put("a", b"after")
+    assert store.get("a") == b"first"
+
+
+def test_a_put_after_a_delete_marker_alone_is_the_first_version(store, enemy):
+    hide(enemy, store, "a")
+    with pytest.raises(Missing):
+        store.get("a")
+    assert list(store.list("")) == []
+    assert [(one.key, one.marker) for one in store.strangers("")] == [("a", True)]
+    store.put("a", b"first")
+    assert store.get("a") == b"first"
+
+
+def test_every_stranger_is_named_and_nothing_else(store, enemy):
+    for key in ("a", "b", "b/c", "d"):
+        store.put(key, b"first")
+    assert list(store.strangers("")) == []
+    expected = {
+        ("a", over(enemy, store, "a", b"first"), False),
+        ("b/c", hide(enemy, store, "b/c"), True),
+        ("b/c", over(enemy, store, "b/c", b"x"), False),
+        ("b/c", over(enemy, store, "b/c", b"y"), False),
+        ("e", hide(enemy, store, "e"), True),
+    }
+    found = list(store.strangers(""))
+    assert {(one.key, one.id, one.marker) for one in found} == expected
+    assert len(found) == 5
+    assert all(isinstance(one, Stranger) and one.modified.tzinfo for one in found)
+    assert {one.key for one in store.strangers("b")} == {"b/c"}
+
+
+def test_strangers_are_found_over_more_than_one_page(store, enemy, monkeypatch):
+    monkeypatch.setattr(writeonce, "_PAGE", 2)
+    pages = store._pages
+    monkeypatch.setattr(store, "_pages", lambda prefix, size=2: pages(prefix, size))
+    keys = [f"k/{number}" for number in range(5)]
+    for key in keys:
+        store.put(key, key.encode())
+    strangers = [over(enemy, store, key, b"x") for key in keys for _ in range(3)]
+    strangers += [hide(enemy, store, key) for key in keys[::2]]
+    strangers.append(hide(enemy, store, "z"))
+    assert sorted(one.id for one in store.strangers("")) == sorted(strangers)
+    assert [store.get(key) for key in keys] == [key.encode() for key in keys]
+    assert list(store.list("k/")) == keys
+
+
+def test_a_key_with_too_many_versions_is_not_searched_for_ever(store, enemy, monkeypatch):
+    monkeypatch.setattr(writeonce, "MAX_VERSIONS", 3)
+    store.put("a", b"first")
+    over(enemy, store, "a", b"x")
+    hide(enemy, store, "a")
+    assert store.get("a") == b"first"
+    hide(enemy, store, "a")
+    with pytest.raises(StoreUnavailable, match="more than 3 versions"):
+        store.get("a")
+
+
+def test_an_object_above_the_bound_is_not_read(store, monkeypatch):
+    store.put("a", b"12345")
+    monkeypatch.setattr(writeonce, "MAX_OBJECT_BYTES", 4)
+    with pytest.raises(Malformed, match="larger than 4"):
+        store.get("a")
+
+
+def test_a_put_whose_answer_was_lost_is_made_again_and_is_fine(aws, store):
+    for how in ("drop", "answer"):
+        with aws.failing("s3", "PutObject", Fault(503, how=how, after=True), times=2) as seen:
+            store.put(how, b"x")
+        assert seen == [3]
+        assert store.get(how) == b"x"
+    assert list(store.strangers("")) == []
+
+
+def test_a_put_that_meets_another_is_made_again(aws, store):
+    met = Fault(409, "ConditionalRequestConflict")
+    with aws.failing("s3", "PutObject", met, times=2):
+        store.put("a", b"x")
+    assert store.get("a") == b"x"
+    with (
+        aws.failing("s3", "PutObject", met, times=99),
+        pytest.raises(StoreUnavailable, match="other writers"),
+    ):
+        store.put("b", b"x")
+
+
+def test_what_was_put_is_locked_and_stays(store, enemy):
+    check(enemy, store._bucket, min_days=30)
+    store.put("a", b"x")
+    hide(enemy, store, "a")
+    (lock,) = locks(enemy, store._bucket, "")
+    assert (lock.key, lock.mode, lock.legal_hold) == ("a", "COMPLIANCE", False)
+    assert (lock.until - lock.created).days in (29, 30)
+    with pytest.raises(enemy.exceptions.ClientError, match="AccessDenied"):
+        enemy.delete_object(Bucket=store._bucket, Key="a", VersionId=lock.version_id)
+    assert store.get("a") == b"x"
+
+
+def test_a_bucket_that_is_not_there_is_said(aws):
+    store = S3WriteOnce(aws.client("s3"), "no-such-bucket-here")
+    for call in (
+        lambda: store.put("a", b""),
+        lambda: store.get("a"),
+        lambda: list(store.list("")),
+        lambda: list(store.strangers("")),
+    ):
+        with pytest.raises(StoreUnavailable, match="NoSuchBucket") as error:
+            call()
+        assert "settings" in error.value.next_step

@@ -1,0 +1,209 @@
+"""``holdfast serve`` as a process, on a real database: signals, kills, and what is left of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import psycopg
+import pytest
+
+PROGRAM = (
+    "import sys, chalicelib.cli.app, chalicelib.cli.serve\n"
+    "from chalicelib.cli import main\n"
+    "sys.argv[0] = 'holdfast'\n"
+    "main()\n"
+)
+EVERY = ("--every", "24h")
+
+
+@pytest.fixture
+def fleet(shop, database, other_database, monkeypatch):
+    """Three targets: two databases of one server, and one that nobody answers for."""
+    import chalicelib.cli.serve  # noqa: F401 - hangs itself onto the application
+
+    monkeypatch.setenv("OTHER_DSN", other_database.dsn)
+    monkeypatch.setenv("GONE_DSN", "host=127.0.0.1 port=1 dbname=x user=y")
+    shop("target", "add", "other", "--dsn-env", "OTHER_DSN")
+    shop("target", "add", "gone", "--dsn-env", "GONE_DSN")
+    return shop
+
+
+@pytest.fixture
+def start(fleet):
+    """Starts services; none is left running."""
+    children = []
+
+    def start(*words):
+        child = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "serve", *EVERY, "--json", *words],
+            cwd=fleet.home,
+            env=dict(os.environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.communicate()
+
+
+def lines(child):
+    """What it says until it ends, and its exit code."""
+    out, err = child.communicate(timeout=60)
+    assert "Traceback" not in err
+    return [json.loads(line) for line in out.splitlines()], child.returncode
+
+
+def until(child, event):
+    """Its lines up to the first of a kind."""
+    said = []
+    for text in child.stdout:
+        said.append(json.loads(text))
+        if said[-1]["event"] == event:
+            return said
+    pytest.fail(f"it ended without {event}: {said} {child.stderr.read()}")
+
+
+def scans(fleet):
+    """The scans in the log, by target."""
+    found = fleet("evidence", "ls", "--json").json
+    entries = found["records"] if isinstance(found, dict) else found
+    return dict(Counter(one["stream"] for one in entries if one["kind"] == "scan"))
+
+
+ALL = {"postgres:orders": 1, "postgres:other": 1, "postgres:gone": 1}
+
+
+def test_once_scans_every_target_once_a_tick_and_says_the_worst(fleet):
+    answer = fleet("serve", *EVERY, "--once", "--json", expect=3)
+    said = [json.loads(line) for line in answer.out.splitlines()]
+    outcomes = {line["target"]: line["outcome"] for line in said if line["event"] == "scan"}
+    assert outcomes == dict.fromkeys(ALL, "unknown")
+    assert [line["target"] for line in said if line["event"] == "finding opened"] == [
+        "postgres:gone"
+    ]
+    assert fleet("serve", *EVERY, "--once").out == ""
+    assert scans(fleet) == ALL
+    fleet("evidence", "fsck")
+
+
+def test_drift_is_found_and_told_in_words(signed, database, monkeypatch):
+    import chalicelib.cli.serve  # noqa: F401 - hangs itself onto the application
+
+    database.run("ALTER TABLE orders DISABLE ROW LEVEL SECURITY")
+    answer = signed("serve", *EVERY, "--once", expect=1)
+    assert answer.out == ""
+    assert "postgres:orders  DRIFT  1 finding, 1 opened, 0 closed" in answer.err
+    assert "Row-level security switched off" in answer.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_when_told_to_and_answers_0(fleet, start, number):
+    child = start()
+    until(child, "dispatched")
+    child.send_signal(number)
+    assert lines(child)[1] == 0
+    fleet("serve", *EVERY, "--once", expect=None)
+    assert scans(fleet) == ALL
+    fleet("evidence", "fsck")
+
+
+class Blocked:
+    """A scan of a database that waits for a lock until the block ends, or for ten seconds."""
+
+    def __init__(self, database):
+        self.database = database
+
+    def __enter__(self):
+        self.connection = psycopg.connect(self.database.dsn)
+        self.connection.execute("LOCK TABLE pg_catalog.pg_policy IN ACCESS EXCLUSIVE MODE")
+        return self
+
+    def wait(self):
+        with psycopg.connect(self.database.server.dsn(), autocommit=True) as watcher:
+            while not watcher.execute(
+                "SELECT pg_sleep(0.02), count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE NOT granted AND application_name = 'holdfast' AND datname = %s",
+                (self.database.name,),
+            ).fetchone()[1]:
+                pass
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+
+def test_after_a_kill_in_the_middle_of_a_scan_the_next_service_goes_on(fleet, start, database):
+    with Blocked(database) as blocked:
+        child = start("--workers", "1")
+        blocked.wait()
+        os.kill(child.pid, signal.SIGKILL)
+        assert child.wait(timeout=10) == -signal.SIGKILL
+    said, code = lines(start("--once"))
+    assert code == 3
+    assert said[0] == {"event": "reclaimed", "orders": 1}
+    assert "dispatched" not in [line["event"] for line in said]
+    assert scans(fleet) == ALL
+    fleet("evidence", "fsck")
+
+
+def test_what_is_under_way_is_finished_before_it_stops_and_a_second_signal_ends_at_once(
+    fleet, start, database
+):
+    with Blocked(database) as blocked:
+        child = start("--workers", "1")
+        blocked.wait()
+        child.send_signal(signal.SIGTERM)
+        assert child.poll() is None
+    said, code = lines(child)
+    assert code == 0
+    done = [line["target"] for line in said if line["event"] == "scan"]
+    assert "postgres:orders" in done
+    assert len(done) < 3
+    lines(start("--once"))
+    assert scans(fleet) == ALL
+
+
+def test_a_second_signal_ends_it_at_once(fleet, start, database):
+    with Blocked(database) as blocked:
+        child = start("--workers", "1")
+        blocked.wait()
+        child.send_signal(signal.SIGTERM)
+        status = Path(f"/proc/{child.pid}/status")
+        # The first one is handled when SIGTERM is no longer caught (proc(5), SigCgt).
+        while int(caught(status), 16) & 1 << (signal.SIGTERM - 1):
+            pass
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=10) == -signal.SIGTERM
+    lines(start("--once"))
+    assert scans(fleet) == ALL
+    fleet("evidence", "fsck")
+
+
+def caught(status):
+    with status.open() as stream:
+        return next(line.split()[1] for line in stream if line.startswith("SigCgt"))
+
+
+def test_there_is_one_service_an_installation(fleet, start):
+    child = start()
+    until(child, "dispatched")
+    answer = fleet("serve", *EVERY, "--once", expect=3)
+    assert f"process {child.pid}" in answer.err
+    child.send_signal(signal.SIGTERM)
+    assert lines(child)[1] == 0
+
+
+@pytest.mark.parametrize("every", ["59s", "25h", "1441m", "0m", "15", "m", "-15m", "1.5h", "15 m"])
+def test_a_period_out_of_bounds_is_refused(fleet, every):
+    answer = fleet("serve", f"--every={every}", expect=2)
+    assert "--every: not a period from 1m to 24h" in answer.err

@@ -1,0 +1,299 @@
+"""Least privilege: who may do what, and that no star stands unargued."""
+
+import importlib
+import re
+
+import pytest
+from support import stack
+
+pytestmark = pytest.mark.xdist_group("deploy")
+
+ROLES = {"DispatchRole", "ScanRole", "OverdueRole"}
+
+# The adapters of a function, and what it does not use of them.
+STORES = ("writeonce", "derived", "documents", "signer")
+ADAPTERS = {
+    "DispatchRole": (*STORES, "bucket", "secrets", "queue"),
+    "ScanRole": (*STORES, "bucket", "secrets", "lock", "events"),
+    "OverdueRole": (*STORES, "bucket", "secrets", "lock", "events"),
+}
+UNUSED = {
+    # bucket.locks, which reconciles: people run it
+    "bucket": {"s3:GetObjectRetention", "s3:GetObjectLegalHold"},
+}
+NOT_A_TARGETS = {"DispatchRole", "OverdueRole"}  # they log in to no database
+# What Lambda does with a function's role, and no code of ours. Sources: Lambda Developer Guide,
+# "Sending function logs", "SQS execution role permissions", "Configuring VPC access".
+LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+RECEIVING = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+ATTACHING = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+}
+LAMBDA = {
+    "DispatchRole": LOGGING,
+    "ScanRole": LOGGING | RECEIVING | ATTACHING,
+    "OverdueRole": LOGGING | RECEIVING,
+}
+
+
+def many(value):
+    return value if isinstance(value, list) else [value]
+
+
+def policies(template):
+    """Every policy of the template: (resource's name, statement)."""
+    for name, resource in template["Resources"].items():
+        properties = resource["Properties"]
+        documents = [one["PolicyDocument"] for one in properties.get("Policies", [])]
+        documents += [
+            properties[key] for key in ("PolicyDocument", "KeyPolicy") if key in properties
+        ]
+        for document in documents:
+            for statement in stack.statements(document):
+                yield name, statement
+
+
+def stars(statement):
+    """Where a statement has a star: its actions, its resources."""
+    for part in ("Action", "Resource"):
+        for value in many(statement[part]):
+            text = value["Fn::Sub"] if isinstance(value, dict) and "Fn::Sub" in value else value
+            if isinstance(text, str) and "*" in text:
+                yield part.lower()
+
+
+def test_every_star_is_argued_and_every_argument_is_true(template, documented):
+    found = {
+        (name, statement["Sid"], ", ".join(dict.fromkeys(stars(statement))))
+        for name, statement in policies(template)
+        if statement["Effect"] == "Allow" and any(stars(statement))
+    }
+    rows = documented["Stars, argued"]
+    assert found == {tuple(row[:3]) for row in rows}
+    assert all(row[3] for row in rows)
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_no_function_has_a_star_in_an_action(template, role):
+    actions = stack.allowed(template, role)
+    assert all(re.fullmatch(r"[a-z0-9-]+:[A-Za-z]+", action) for action in actions)
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_a_function_may_do_what_its_adapters_do_and_nothing_else(template, role):
+    used = set(LAMBDA[role])
+    for name in ADAPTERS[role]:
+        declared = set(importlib.import_module(f"chalicelib.aws.{name}").ACTIONS)
+        assert UNUSED.get(name, set()) <= declared
+        used |= declared - UNUSED.get(name, set())
+    if role in NOT_A_TARGETS:
+        used.remove("rds-db:connect")
+    assert stack.allowed(template, role) == used
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_a_function_acts_on_resources_of_this_stack(template, role):
+    for name, statement in policies(template):
+        if name == role and statement["Sid"] not in {"TargetSecrets", "DatabaseUsers"}:
+            for resource in many(statement["Resource"]):
+                if resource != "*":
+                    assert re.search(r"'(Ref|Fn::GetAtt|Fn::Sub)'", str(resource))
+                    assert any(one in str(resource) for one in template["Resources"])
+
+
+def test_network_interfaces_are_for_lambda_and_not_for_the_code(template):
+    found = {one["Sid"]: one for name, one in policies(template) if name == "ScanRole"}
+    allow, deny = found["NetworkInterfaces"], found["NoNetworkInterfacesFromCode"]
+    assert deny["Effect"] == "Deny"
+    assert deny["Action"] == allow["Action"]
+    assert deny["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
+    file = template["Resources"]["ScanRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    conditions = [one["Fn::If"][0] for one in file["Statement"] if "Fn::If" in one]
+    assert conditions == ["HasDatabaseUsers", "InVpc", "InVpc"]
+
+
+def test_only_the_functions_and_operators_sign(template):
+    key = [statement for name, statement in policies(template) if name == "SigningKey"]
+    assert [one["Sid"] for one in key] == ["Administer", "FunctionsSign", "OperatorsSign"]
+    administer, sign, operators = key
+    assert not {"kms:Sign", "kms:CreateGrant", "kms:*"} & set(administer["Action"])
+    assert sign["Action"] == operators["Action"] == "kms:Sign"
+    assert sign["Condition"]["StringEquals"] == {"kms:MessageType": "RAW"}
+    assert operators["Condition"]["StringEquals"] == {"kms:MessageType": "RAW"}
+    named = {
+        one["Fn::Sub"].split(":role/")[1]
+        for one in sign["Condition"]["ArnEquals"]["aws:PrincipalArn"]
+    }
+    roles = {template["Resources"][role]["Properties"]["RoleName"]["Fn::Sub"] for role in ROLES}
+    assert named == roles
+    assert operators["Condition"]["ArnEquals"] == {"aws:PrincipalArn": {"Ref": "OperatorRoleArns"}}
+
+
+def test_names_of_roles_fit(template):
+    """64 characters; the longest region is ap-southeast-1 and its like."""
+    for role in ROLES:
+        name = template["Resources"][role]["Properties"]["RoleName"]["Fn::Sub"]
+        longest = name.replace("${AWS::StackName}", 40 * "s").replace("${AWS::Region}", 14 * "r")
+        assert len(longest) <= 64
+
+
+def denied(template, bucket, action, **context):
+    """Whether the bucket's policy denies the action: by its statement, e.g. ``NeverDelete``.
+
+    Conditions as IAM evaluates them: all must hold; a negated operator holds for a key that is not
+    there, any other does not. Source: IAM User Guide, "Condition operators".
+    """
+    keys = {"aws:SecureTransport": "true"}
+    keys |= {key.replace("__", ":").replace("_", "-"): value for key, value in context.items()}
+    for name, statement in policies(template):
+        if name == f"{bucket}Policy" and statement["Effect"] == "Deny":
+            wanted = many(statement["Action"])
+            if action in wanted or "s3:*" in wanted:
+                conditions = statement.get("Condition", {})
+                if all(_holds(op, one, keys) for op, one in conditions.items()):
+                    return statement["Sid"]
+    return ""
+
+
+def _holds(operator, condition, keys):
+    ((key, wanted),) = condition.items()
+    keys = {name.lower(): value for name, value in keys.items()}
+    value = keys.get(key.lower())
+    match operator:
+        case "Null":
+            return (value is None) == (wanted == "true")
+        case "Bool":
+            return value == wanted
+        case "StringNotEquals":
+            return value != wanted
+        case "NumericLessThan":
+            assert wanted == {"Ref": "RetentionDays"}
+            return value is not None and value < 400
+        case "ForAllValues:StringNotEquals":
+            return all(one not in wanted for one in value or [])
+    raise AssertionError(operator)
+
+
+NEW = {"s3__if_none_match": "*"}
+
+
+@pytest.mark.parametrize(
+    ("action", "context", "statement"),
+    [
+        ("s3:PutObject", NEW, ""),
+        ("s3:PutObject", {}, "OnlyIfNoneMatch"),
+        ("s3:PutObject", NEW | {"aws__securetransport": "false"}, "OnlyEncryptedTransport"),
+        ("s3:GetObject", {"aws__securetransport": "false"}, "OnlyEncryptedTransport"),
+        ("s3:GetObjectVersion", {}, ""),
+        ("s3:DeleteObject", {}, "NeverDelete"),
+        ("s3:DeleteObjectVersion", {}, "NeverDelete"),
+        (
+            "s3:PutObjectRetention",
+            {"s3__object_lock_remaining_retention_days": 399},
+            "NoShorterRetention",
+        ),
+        ("s3:PutObjectRetention", {"s3__object_lock_remaining_retention_days": 400}, ""),
+        ("s3:PutObjectRetention", {"s3__object_lock_mode": "GOVERNANCE"}, "NoWeakerMode"),
+        ("s3:PutObject", NEW | {"s3__object_lock_mode": "GOVERNANCE"}, "NoWeakerMode"),
+        ("s3:PutObject", NEW | {"s3__object_lock_mode": "COMPLIANCE"}, ""),
+        ("s3:BypassGovernanceRetention", {}, "NoBypass"),
+        (
+            "s3:PutObject",
+            NEW | {"s3__x_amz_server_side_encryption": "aws:kms"},
+            "NoOtherEncryption",
+        ),
+        ("s3:PutObject", NEW | {"s3__x_amz_server_side_encryption": "AES256"}, ""),
+        (
+            "s3:PutObject",
+            NEW | {"s3__x_amz_server_side_encryption_customer_algorithm": "AES256"},
+            "NoCustomerKeys",
+        ),
+        ("s3:PutBucketVersioning", {}, "SettingsOnlyThroughTheStack"),
+        ("s3:PutLifecycleConfiguration", {}, "SettingsOnlyThroughTheStack"),
+        ("s3:PutBucketObjectLockConfiguration", {}, "SettingsOnlyThroughTheStack"),
+        ("s3:DeleteBucket", {}, "SettingsOnlyThroughTheStack"),
+        (
+            "s3:PutBucketObjectLockConfiguration",
+            {"aws__calledvia": ["cloudformation.amazonaws.com"]},
+            "",
+        ),
+        (
+            "s3:PutBucketObjectLockConfiguration",
+            {"aws__calledvia": ["athena.amazonaws.com"]},
+            "SettingsOnlyThroughTheStack",
+        ),
+        ("s3:PutBucketPolicy", {}, ""),  # else one slip would lock everybody out
+    ],
+)
+def test_the_evidence_bucket_denies(template, action, context, statement):
+    assert denied(template, "EvidenceBucket", action, **context) == statement
+
+
+def test_what_s3_calls_through_lambda_passes_the_evidence_bucket(template):
+    """What a function may do is not denied to it."""
+    for name, one in policies(template):
+        if name in ROLES and one["Sid"] in {"EvidenceBucket", "EvidenceObjects"}:
+            for action in one["Action"]:
+                assert denied(template, "EvidenceBucket", action, **NEW) == ""
+
+
+def test_bucket_policies_cover_bucket_and_objects(template):
+    for name, statement in policies(template):
+        if name.endswith("BucketPolicy"):
+            bucket = name.removesuffix("Policy")
+            whole, objects = {"Fn::GetAtt": [bucket, "Arn"]}, {"Fn::Sub": f"${{{bucket}.Arn}}/*"}
+            assert statement["Effect"] == "Deny"
+            assert statement["Principal"] == "*"
+            expected = {
+                "OnlyEncryptedTransport": [whole, objects],
+                "SettingsOnlyThroughTheStack": [whole],
+            }
+            assert many(statement["Resource"]) == expected.get(statement["Sid"], [objects])
+
+
+@pytest.mark.parametrize("queue", ["ScanQueue", "DeadLetterQueue"])
+def test_queues_deny_plain_transport(template, queue):
+    (statement,) = [one for name, one in policies(template) if name == f"{queue}Policy"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    policy = template["Resources"][f"{queue}Policy"]["Properties"]
+    assert policy["Queues"] == [{"Ref": queue}]
+
+
+def test_topics_take_messages_from_named_sources_only(template):
+    for name, statement in policies(template):
+        if name.endswith("TopicPolicy") and statement["Effect"] == "Allow":
+            assert statement["Action"] == "sns:Publish"
+            assert set(statement["Principal"]) == {"Service"}
+            assert statement["Condition"]
+
+
+def test_eventbridge_may_encrypt_without_a_condition(template):
+    """It does not tell KMS where a message comes from: a condition would lose every notice."""
+    found = {one["Sid"]: one for name, one in policies(template) if name == "TopicKey"}
+    assert "Condition" not in found["RulesEncrypt"]
+    assert found["RulesEncrypt"]["Principal"] == {"Service": "events.amazonaws.com"}
+    for topic in ("NoticeTopic", "AlarmTopic"):
+        assert template["Resources"][topic]["Properties"]["KmsMasterKeyId"] == {"Ref": "TopicKey"}
+
+
+def test_replication_copies_and_deletes_nothing(template):
+    actions = {
+        action
+        for name, one in policies(template)
+        if name == "ReplicationPolicy"
+        for action in many(one["Action"])
+    }
+    assert {"s3:GetObjectRetention", "s3:GetObjectLegalHold", "s3:ReplicateObject"} < actions
+    assert "s3:ReplicateDelete" not in actions
+    bucket = template["Resources"]["EvidenceBucket"]["Properties"]
+    condition, configuration, nothing = bucket["ReplicationConfiguration"]["Fn::If"]
+    assert (condition, nothing) == ("Replicated", {"Ref": "AWS::NoValue"})
+    (rule,) = configuration["Rules"]
+    assert rule["DeleteMarkerReplication"] == {"Status": "Disabled"}

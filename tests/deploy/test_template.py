@@ -1,0 +1,230 @@
+"""What the template says: parameters, what is kept, numbers that must fit together."""
+
+import json
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.stack import ROOT
+
+pytestmark = pytest.mark.xdist_group("deploy")
+
+# What findings on the bus have in their detail.
+DETAIL = {"target", "finding", "severity", "direction", "title", "record", "at", "log"}
+
+
+def properties(template, kind):
+    return {
+        name: one["Properties"]
+        for name, one in template["Resources"].items()
+        if one["Type"] == kind
+    }
+
+
+def test_the_json_is_compiled_from_the_yaml():
+    program = runpy.run_path(str(ROOT / "infra" / "compile.py"))
+    packaged = json.loads((ROOT / "infra" / "template.json").read_text())
+    assert program["compiled"]() == packaged, "python infra/compile.py"
+
+
+def test_cfn_lint_finds_nothing(package):
+    program = Path(sys.executable).parent / "cfn-lint"
+    regions = ["us-east-1", "eu-central-1"]
+    command = [program, "--regions", *regions, "--", package / "sam.json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_parameters_are_documented_with_their_defaults(template, documented):
+    said = {row[0]: row[1] for row in documented["Parameters"]}
+    assert said == {name: str(one["Default"]) for name, one in template["Parameters"].items()}
+
+
+def test_parameters_are_constrained(template):
+    for name, one in template["Parameters"].items():
+        assert one["Description"], name
+        if one["Type"] != "CommaDelimitedList":
+            bounds = {"AllowedValues", "AllowedPattern"} & set(one)
+            assert bounds or {"MinValue", "MaxValue"} <= set(one), name
+        if "AllowedPattern" in one:
+            assert re.search(one["AllowedPattern"], one["Default"]), name
+            assert "ConstraintDescription" in one, name
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("AlarmEmail", "nobody"),
+        ("ReplicaBucketArn", "bucket"),
+        ("ReplicaAccount", "123"),
+        ("VpcId", "subnet-1"),
+        ("SecretPrefix", ""),
+        ("SecretPrefix", "holdfast/*"),
+    ],
+)
+def test_patterns_refuse(template, name, bad):
+    assert not re.search(template["Parameters"][name]["AllowedPattern"], bad)
+
+
+def test_outputs_are_documented_and_named_after_the_environment(template, documented):
+    assert {row[0] for row in documented["Outputs"]} == set(template["Outputs"])
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    for variable, value in variables.items():
+        if variable.startswith("HOLDFAST_"):
+            name = variable.removeprefix("HOLDFAST_").title().replace("_", "")
+            assert template["Outputs"][name]["Value"] == value
+
+
+def test_what_is_kept_is_what_is_said_to_be(template, documented):
+    kept = {
+        name
+        for name, one in template["Resources"].items()
+        if (one.get("DeletionPolicy"), one.get("UpdateReplacePolicy")) == ("Retain", "Retain")
+    }
+    assert kept == {row[0] for row in documented["Resources"] if "Kept." in row[1]}
+    assert {"EvidenceBucket", "DerivedBucket", "DocumentsTable", "SigningKey", "SealSecret"} < kept
+
+
+def test_what_is_kept_has_no_name_that_a_second_stack_would_need(template):
+    for one in template["Resources"].values():
+        if one.get("DeletionPolicy") == "Retain":
+            names = {"BucketName", "TableName", "Name", "LogGroupName"}
+            assert not names & set(one["Properties"])
+
+
+def test_evidence_is_locked(template):
+    bucket = template["Resources"]["EvidenceBucket"]["Properties"]
+    assert bucket["ObjectLockEnabled"] is True
+    assert bucket["ObjectLockConfiguration"]["Rule"] == {
+        "DefaultRetention": {"Mode": "COMPLIANCE", "Days": {"Ref": "RetentionDays"}}
+    }
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_buckets_are_private_and_encrypted_without_a_key_to_lose(template):
+    buckets = properties(template, "AWS::S3::Bucket")
+    assert set(buckets) == {"EvidenceBucket", "DerivedBucket"}
+    for bucket in buckets.values():
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["OwnershipControls"] == {
+            "Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]
+        }
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+
+
+def test_no_stage_expires(template):
+    """A staged batch can be the only copy of records that won their place."""
+    bucket = template["Resources"]["DerivedBucket"]["Properties"]
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert set(rule) == {"Id", "Status", "AbortIncompleteMultipartUpload"}
+    assert "LifecycleConfiguration" not in template["Resources"]["EvidenceBucket"]["Properties"]
+
+
+def test_schedules_are_what_they_are_named(template):
+    schedules = template["Mappings"]["Schedules"]
+    assert list(schedules) == template["Parameters"]["ScheduleMinutes"]["AllowedValues"]
+    for minutes, one in schedules.items():
+        assert one == {"Expression": f"rate({minutes} minutes)", "Seconds": 60 * int(minutes)}
+
+
+def test_a_message_stays_hidden_for_longer_than_its_function_runs(template):
+    timeouts = template["Mappings"]["ScanTimeouts"]
+    assert list(timeouts) == template["Parameters"]["ScanTimeoutSeconds"]["AllowedValues"]
+    for seconds, one in timeouts.items():
+        assert one["VisibilitySeconds"] >= int(seconds) + 60
+    queues = properties(template, "AWS::SQS::Queue")
+    overdue = template["Resources"]["Overdue"]["Properties"]["Timeout"]
+    assert queues["DeadLetterQueue"]["VisibilityTimeout"] >= overdue + 60
+
+
+def test_severities_include_the_worse_ones(template):
+    order = template["Parameters"]["NoticeSeverity"]["AllowedValues"]
+    severities = template["Mappings"]["Severities"]
+    assert list(severities) == order
+    for index, name in enumerate(order):
+        assert severities[name] == {"AndAbove": order[: index + 1]}
+
+
+def test_severities_are_those_of_findings(template):
+    from chalicelib.drift.judge import Severity
+
+    order = template["Parameters"]["NoticeSeverity"]["AllowedValues"]
+    assert set(order) == {one.value for one in Severity}
+
+
+def test_notices_show_the_detail_of_findings(template):
+    rule = template["Resources"]["FindingRule"]["Properties"]
+    assert rule["EventPattern"]["source"] == ["holdfast"]
+    (target,) = rule["Targets"]
+    paths = target["InputTransformer"]["InputPathsMap"]
+    assert paths == {"what": "$.detail-type"} | {key: f"$.detail.{key}" for key in DETAIL}
+    text = target["InputTransformer"]["InputTemplate"]
+    assert set(re.findall(r"<([a-z]+)>", text)) == set(paths)
+    assert all(re.fullmatch(r'"[^"]+"', line) for line in text.splitlines())
+
+
+def test_alarms_reach_somebody(template):
+    alarms = properties(template, "AWS::CloudWatch::Alarm")
+    for name, alarm in alarms.items():
+        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
+        assert alarm["AlarmDescription"].endswith("."), name
+        assert alarm["TreatMissingData"] == (
+            "breaching" if name == "DispatchSilentAlarm" else "notBreaching"
+        ), name
+    watched = {
+        (alarm["MetricName"], dimension["Value"]["Ref"])
+        for alarm in alarms.values()
+        if alarm.get("Namespace") == "AWS/Lambda"
+        for dimension in alarm["Dimensions"]
+    }
+    for function in ("Dispatch", "Scan", "Overdue"):
+        assert {("Errors", function), ("Throttles", function)} < watched
+
+
+def test_silence_alarms_only_while_something_is_scheduled(template):
+    alarm = template["Resources"]["DispatchSilentAlarm"]["Properties"]
+    assert alarm["ActionsEnabled"] == {"Fn::If": ["Scheduled", True, False]}
+    assert template["Parameters"]["ScheduleState"]["Default"] == "DISABLED"
+
+
+def test_queues_are_counted_a_target(template):
+    for queue in properties(template, "AWS::SQS::Queue").values():
+        assert queue["FifoQueue"] is True
+        assert queue["ContentBasedDeduplication"] is False
+        assert queue["DeduplicationScope"] == "messageGroup"
+        assert queue["FifoThroughputLimit"] == "perMessageGroupId"
+        assert queue["SqsManagedSseEnabled"] is True
+
+
+def test_only_the_scan_function_is_in_the_vpc(template):
+    inside = {
+        name
+        for name, one in properties(template, "AWS::Serverless::Function").items()
+        if "VpcConfig" in one
+    }
+    assert inside == {"Scan"}
+    for kind in ("AWS::EC2::VPCEndpoint", "AWS::EC2::SecurityGroup"):
+        for name in properties(template, kind):
+            assert template["Resources"][name]["Condition"] == "WithEndpoints"
+
+
+def test_metrics_that_are_watched_are_counted(template):
+    from chalicelib.drift.scan import Outcome
+
+    alarms = properties(template, "AWS::CloudWatch::Alarm").values()
+    watched = {one["MetricName"] for one in alarms if one.get("Namespace") == "Holdfast"}
+    board = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    watched |= set(re.findall(r'\["Holdfast", "(\w+)"', board))
+    code = "".join(path.read_text() for path in (ROOT / "chalicelib" / "functions").glob("*.py"))
+    counted = set(re.findall(r'count\("(\w+)"\)', code)) | {"Missed"}
+    counted |= {one.value.capitalize() for one in Outcome}
+    assert {"Unknown", "Refused", "AppendConflicts"} < watched <= counted
+
+
+def test_the_dashboard_is_json(template):
+    body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    assert len(json.loads(body)["widgets"]) == 4
