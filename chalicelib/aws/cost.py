@@ -7,6 +7,7 @@ are not counted.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from importlib import resources
@@ -209,7 +210,7 @@ def _sources(fleet: Fleet, periods: int, scans: int) -> list[tuple[int, str, Usa
     return [
         (scans, "scans", usage.SCAN),
         (scans * fleet.objects, "objects read", usage.OBJECT),
-        (round(scans / usage.SCANS_AN_APPEND), "appends", usage.APPEND),
+        (periods * math.ceil(fleet.targets / usage.BATCH), "appends", usage.APPEND),
         (changes, "changed scans", usage.CHANGE),
         (changes * fleet.objects, "objects of changed snapshots", usage.CHANGED_OBJECT),
         (changes * usage.FINDINGS_A_CHANGE, "findings", usage.FINDING),

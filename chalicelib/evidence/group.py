@@ -2,13 +2,14 @@
 
 An append costs the same round trips for one record as for a thousand, and appends of one log
 follow each other. While one is under way the drafts of other threads gather here, and the next
-append takes them all.
+append takes them all. Threads that are known to append soon are waited for, a bounded time.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chalicelib.kernel.errors import Conflict
@@ -46,12 +47,15 @@ class GroupJournal:
 
     Only drafts that say what they come after are put together: where it cannot be told whether an
     append was recorded, the same drafts again are refused and not recorded twice.
+    ``gather_seconds``: for how long an append waits for threads that are :meth:`expected`.
     """
 
-    def __init__(self, inner: Journal) -> None:
+    def __init__(self, inner: Journal, *, gather_seconds: float = 0.0) -> None:
         self._inner = inner
+        self._gather_seconds = gather_seconds
         self._turn = threading.Lock()
-        self._gate = threading.Lock()
+        self._gate = threading.Condition()
+        self._expected: set[int] = set()
         self._waiting: list[_Job] = []
         self._known: OrderedDict[int, Entry] = OrderedDict()
 
@@ -66,12 +70,29 @@ class GroupJournal:
                 return self._inner.append(drafts, after=after)
         with self._gate:
             self._waiting.append(job)
+            self._arrived()
+            self._gate.wait_for(lambda: job.done or not self._expected, self._gather_seconds)
         with self._turn:
             if not job.done:
                 self._run(self._take(job))
         if job.error is not None:
             raise job.error
         return job.entries
+
+    @contextmanager
+    def expected(self) -> Iterator[None]:
+        """A block in which this thread will append, unless it fails: others wait for it."""
+        with self._gate:
+            self._expected.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._arrived()
+
+    def _arrived(self) -> None:
+        self._expected.discard(threading.get_ident())
+        self._gate.notify_all()
 
     def _take(self, own: _Job) -> list[_Job]:
         """The jobs of one append: the caller's, and what fits beside it, each stream once."""

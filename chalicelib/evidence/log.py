@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 MAX_BATCH_LEAVES = 1_000
 MAX_BATCH_BYTES = 8 * 2**20
 MAX_BATCH_STREAMS = 90  # kernel.store: at most 100 writes a swap, the state among them
-MAX_STREAM_CHARACTERS = 256
+MAX_STREAM_BYTES = 512  # of UTF-8; the head's key has to fit kernel.store
 MAX_ATTEMPTS = 100  # swaps lost in a row before an append gives up
 PATIENCE = 4  # looks at an append that is not finished before it is taken for crashed
 
@@ -201,9 +201,9 @@ class Log(Publisher):
     def _prepare(self, draft: Draft) -> _Prepared:
         """Step 2's first half: the draft checked, and its body locked if no leaf can hold it."""
         for name in (draft.stream, draft.kind):
-            if not 0 < len(name) <= MAX_STREAM_CHARACTERS or not name.isprintable():
+            if not 0 < len(name.encode()) <= MAX_STREAM_BYTES or not name.isprintable():
                 raise UsageError(
-                    f"a stream and a kind have 1 to {MAX_STREAM_CHARACTERS} printable characters; "
+                    f"a stream and a kind have 1 to {MAX_STREAM_BYTES} bytes, all printable; "
                     f"found {name[:80]!r}"
                 )
         try:

@@ -68,7 +68,9 @@ def _run(body: str, work: Callable[[Target, Order], Done]) -> None:
         order = schedule.decode(body.encode())
         target = runtime.target_of(order)
         if target is not None:
-            runtime.tell(work(target, order), order)
+            with runtime.journal().expected():
+                done = work(target, order)
+            runtime.tell(done, order)
     except HoldfastError as error:
         if isinstance(error, Conflict):
             runtime.count("AppendConflicts")

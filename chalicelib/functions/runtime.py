@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.settings import Settings
     from chalicelib.wiring import Services
 
+GATHER_SECONDS = 5.0  # one append for a batch is worth so much of a function's time
 ACTOR = Actor("holdfast", "schedule")
 
 logger = Logger(service="holdfast")
@@ -65,8 +66,13 @@ def services() -> Services:
 @functools.cache
 def desk() -> Desk:
     """The desk, whose journal puts the appends of threads together."""
-    plain = services().desk
-    return dataclasses.replace(plain, journal=GroupJournal(plain.journal))
+    return dataclasses.replace(services().desk, journal=journal())
+
+
+@functools.cache
+def journal() -> GroupJournal:
+    """The journal of this process."""
+    return GroupJournal(services().desk.journal, gather_seconds=GATHER_SECONDS)
 
 
 def target_of(order: Order) -> Target | None:

@@ -43,13 +43,13 @@ def test_a_month_is_worked_out_by_hand():
     bill = cost.bill(Fleet(targets=200, period_minutes=15), PRICES)
     assert bill.scans == 584_400, "200 targets x 4 an hour x 24 x 30.4375"
     signatures = line(bill, "KMS", "signatures")
-    assert signatures.numbers == "584,400 x $0.15 / 10,000"
+    assert signatures.numbers == "58,440 x $0.15 / 10,000"
     assert signatures.words == "appends x $0.15 for 10,000 requests"
-    assert signatures.usd == pytest.approx(8.766)
+    assert signatures.usd == pytest.approx(0.8766)
     assert line(bill, "KMS", "keys").usd == 2
     assert line(bill, "Secrets Manager", "secrets").usd == pytest.approx(201 * 0.40)
     requests = line(bill, "Lambda", "requests")
-    assert requests.numbers == "(584,400 + 2,922) x $0.2 / 1,000,000"
+    assert requests.numbers == "(584,400 x 0.1 + 2,922) x $0.2 / 1,000,000"
 
 
 @given(FLEETS)

@@ -55,7 +55,7 @@ def desk(account, clock):
         pause=quiet,
     )
     return Desk(
-        journal=GroupJournal(log),
+        journal=GroupJournal(log, gather_seconds=5.0),
         objects=objects,
         states=States(log, ports.derived, SECRET),
         locks=ports.locks,
@@ -81,7 +81,8 @@ def tick(held, targets, sources, number, threads):
     def one(pair):
         target, source = pair
         order = schedule.Order(1, target.stream, timestamp(at), timestamp(at + timedelta(days=365)))
-        schedule.work(held, target, order, source, actor=CHLOE, progress=quiet)
+        with held.journal.expected():
+            schedule.work(held, target, order, source, actor=CHLOE, progress=quiet)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(one, zip(targets, sources, strict=True)))

@@ -141,3 +141,45 @@ def test_threads_that_append_at_once_lose_nothing(place):
     assert sorted(entry.index for entry in entries) == list(range(200))
     assert {entry.body["number"] for entry in group.read()} == set(range(200))
     assert not place.fsck().problems
+
+
+def test_threads_that_are_expected_are_waited_for(held, place):
+    """Nobody holds up a journal on which nobody is expected; who fails is waited for no longer."""
+    held.free.set()
+    group = GroupJournal(held, gather_seconds=30.0)
+    ready = threading.Barrier(4)
+
+    def work(number):
+        with group.expected():
+            ready.wait(30)
+            if number == 0:
+                raise StoreUnavailable("failed before it could append")
+            return group.append([draft(number, f"s{number}")], after={f"s{number}": 0})
+
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(work, number) for number in range(4)]
+        assert isinstance(futures[0].exception(), StoreUnavailable)
+        for future in futures[1:]:
+            assert len(future.result()) == 1
+    assert held.appends == [3]
+    group.append([draft(9, "s9")], after={"s9": 0})
+    assert held.appends == [3, 1]
+
+
+def test_the_wait_for_others_is_bounded(held):
+    held.free.set()
+    group = GroupJournal(held, gather_seconds=0.01)
+    gone = threading.Event()
+
+    def slow():
+        with group.expected():
+            assert gone.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(slow)
+        while not group._expected:
+            threading.Event().wait(0.001)
+        group.append([draft(0, "s0")], after={"s0": 0})
+        gone.set()
+        late.result()
+    assert held.appends == [1]

@@ -275,7 +275,9 @@ class Simulation:
     def stray(self, order):
         """A delivery beside the queue: a duplicate, or one that comes out of its order."""
         skew = self.random.uniform(-1, 1) * self.plan.skew
-        self.later(self.clock.seconds, self.step, Task(order, self.clock.seconds, skew))
+        task = Task(order, self.clock.seconds, skew)
+        task.kill = "before" if self.number[order.target] in self.plan.crashing else ""
+        self.later(self.clock.seconds, self.step, task)
 
     def steps(self, tasks):
         """Let these orders' threads go on, all at once, until each waits or is done."""
@@ -306,8 +308,9 @@ class Simulation:
                 other.doomed = True
         task.closed = True
         if not task.batch:
-            if isinstance(task.error, Busy):
-                self.later(task.at + 30, self.stray, task.order)
+            if task.error is not None:
+                wait = 30 if isinstance(task.error, Busy) else self.plan.visibility
+                self.later(task.at + wait, self.stray, task.order)
         elif all(one.closed for one in task.batch):
             self.later(max(one.at for one in task.batch), self.acknowledge, task.batch)
 
