@@ -183,7 +183,9 @@ def test_a_second_signal_ends_it_at_once(fleet, start, database):
         while int(caught(status), 16) & 1 << (signal.SIGTERM - 1):
             pass
         child.send_signal(signal.SIGTERM)
-        assert child.wait(timeout=10) == -signal.SIGTERM
+        said, code = lines(child)
+        assert code == -signal.SIGTERM
+        assert "postgres:orders" not in [line.get("target") for line in said]
     lines(start("--once"))
     assert scans(fleet) == ALL
     fleet("evidence", "fsck")
@@ -198,7 +200,7 @@ def test_there_is_one_service_an_installation(fleet, start):
     child = start()
     until(child, "dispatched")
     answer = fleet("serve", *EVERY, "--once", expect=3)
-    assert f"process {child.pid}" in answer.err
+    assert f"serve is held by process {child.pid}" in answer.err
     child.send_signal(signal.SIGTERM)
     assert lines(child)[1] == 0
 
@@ -207,3 +209,27 @@ def test_there_is_one_service_an_installation(fleet, start):
 def test_a_period_out_of_bounds_is_refused(fleet, every):
     answer = fleet("serve", f"--every={every}", expect=2)
     assert "--every: not a period from 1m to 24h" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"event": "reclaimed", "orders": 2}, "2 orders from the service before"),
+        ({"event": "left", "orders": 1}, "1 order not finished"),
+        ({"event": "dropped", "target": "postgres:a"}, "postgres:a is not configured any more"),
+        (
+            {"event": "failed", "name": "postgres:a", "message": "held", "next_step": "wait"},
+            "postgres:a: held\n  next: wait",
+        ),
+        (
+            {"event": "dispatched", "scheduled_at": "T2", "targets": 1, "unobserved_since": "T0"},
+            "tick T2: 1 target\nnothing was dispatched since T0",
+        ),
+        ({"event": "finding closed", "target": "postgres:a", "finding": "F"}, "finding closed: F"),
+    ],
+)
+def test_every_line_has_words(capsys, line, words):
+    from chalicelib.cli import serve
+
+    serve._words(line)
+    assert words in capsys.readouterr().err
