@@ -13,6 +13,7 @@ recorded before.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -26,7 +27,7 @@ from chalicelib.kernel.record import Draft, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from chalicelib.drift.desk import Desk, Target
     from chalicelib.drift.source import Source
@@ -36,6 +37,8 @@ STREAM = "schedule"
 DISPATCHED = "schedule.dispatched"
 VERSION = 1
 MAX_ORDER_BYTES = 1_024
+MAX_PERIOD = timedelta(days=2)
+MAX_SKEW = timedelta(minutes=10)  # between the clocks of the schedule and of a worker
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -109,9 +112,20 @@ def decode(data: bytes) -> Order:
         raise Malformed(f"not an order: {error}") from None
     if order.v != VERSION:
         raise Malformed(f"an order of version {order.v}; this program takes {VERSION}")
-    if not parse_timestamp(order.scheduled_at) < parse_timestamp(order.deadline_at):
-        raise Malformed("an order whose deadline is not after its time")
+    lasts = parse_timestamp(order.deadline_at) - parse_timestamp(order.scheduled_at)
+    if not timedelta() < lasts <= MAX_PERIOD:
+        raise Malformed(f"an order whose deadline is not within {MAX_PERIOD} after its time")
     return order
+
+
+def _check_time(desk: Desk, scheduled_at: str) -> None:
+    """Return unless the time is yet to come. Once recorded, it would make others look late."""
+    now = timestamp(desk.clock.now() + MAX_SKEW)
+    if scheduled_at > now:
+        raise Malformed(
+            f"a tick of the schedule at {scheduled_at}, which is more than {MAX_SKEW} ahead",
+            next_step="look at who sends to the scan queue, and at this machine's clock",
+        )
 
 
 def dispatch(
@@ -130,6 +144,7 @@ def dispatch(
     repeat, and records nothing more. Raises: StoreUnavailable: run it again.
     """
     at = timestamp(scheduled_at)
+    _check_time(desk, at)
     deadline_at = timestamp(scheduled_at + period)
     due = sorted({target.stream for target in targets})
     orders = [Order(VERSION, stream, at, deadline_at) for stream in due]
@@ -166,9 +181,11 @@ def work(
 ) -> Done:
     """Scan for an order, or say what was recorded for it already.
 
-    Beyond its deadline nothing is read, and the target is unknown. Raises: Busy, Conflict,
+    Beyond its deadline nothing is read, and the target is unknown. Raises: Malformed, for a time
+    that is yet to come; Busy, Conflict,
     StoreUnavailable, Fork: then the order is to be delivered again.
     """
+    _check_time(desk, order.scheduled_at)
     with desk.locks.hold(target.lock):
         now = approval.finish(desk, target, actor)
         newest = max(now.scheduled, default="")
@@ -202,11 +219,10 @@ def _again(desk: Desk, now: state.State, order: Order) -> Done:
     last = now.last_scan
     if last is None or order.scheduled_at != now.scheduled[-1]:
         return Done(now.target, None, [], repeated=True)
-    entries = [
-        one
-        for one in desk.journal.stream(now.target, last.first, near=0)
-        if one.record.seq <= last.seq
-    ]
+    entries = []
+    if last.first < last.seq:  # findings came or went, which the world may not have been told
+        found = desk.journal.stream(now.target, last.first)
+        entries = [one for one in found if one.record.seq <= last.seq]
     return Done(now.target, Outcome(last.outcome), entries, repeated=True)
 
 

@@ -3,11 +3,16 @@
 Powertools answers Lambda with the messages that failed, which come again; the others are done.
 Orders of different targets run at once, so that a slow one delays no other, and share the appends
 to the log. When one fails, later ones of its target fail too, so that they keep their order.
+
+A batch that was delivered before may hold a target that ends the whole process, by the memory that
+it takes. So it is worked off one by one, forwards at one delivery and backwards at the next: of two
+such deliveries every other target comes before that one in one, and is recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, cast
@@ -34,16 +39,18 @@ if TYPE_CHECKING:
 MAX_AT_ONCE = 10  # what Lambda takes from a FIFO queue at a time
 
 
-def work_off(
-    event: Mapping[str, Any],
-    context: runtime.Context,
-    work: Callable[[Target, Order], Done],
-) -> Any:
-    """The answer to Lambda: the messages whose orders are to come again."""
-    runtime.desk()  # connected once, and not by ten threads
-    turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+def work_off(event: Mapping[str, Any], context: runtime.Context, run: Callable[[str], None]) -> Any:
+    """The answer to Lambda: the messages for whose bodies ``run`` failed, which come again."""
+    records = list(event.get("Records", []))
+    again = max(map(_deliveries, records), default=1)
+    if again > 1:
+        records = _turned(records, backwards=again % 2 == 1)
+    alone = asyncio.Lock()
+    turns: defaultdict[str, asyncio.Lock] = defaultdict(
+        lambda: alone if again > 1 else asyncio.Lock()
+    )
     failed: set[str] = set()
-    with ThreadPoolExecutor(MAX_AT_ONCE) as pool, runtime.measured():
+    with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
 
         async def handle(record: SQSRecord) -> None:
             group = record.attributes.message_group_id or ""
@@ -52,18 +59,39 @@ def work_off(
                     raise Busy(f"an earlier order of {group} is to come again first")
                 failed.add(group)
                 loop = asyncio.get_running_loop()
-                await loop.run_in_executor(pool, _run, record.body, work)
+                await loop.run_in_executor(pool, run, record.body)
                 failed.discard(group)
 
         return async_process_partial_response(
-            event=dict(event),
+            event={"Records": records},
             record_handler=handle,
             processor=AsyncBatchProcessor(event_type=EventType.SQS),
             context=cast("LambdaContext", context),
         )
 
 
-def _run(body: str, work: Callable[[Target, Order], Done]) -> None:
+def _deliveries(record: Mapping[str, Any]) -> int:
+    return int(record["attributes"]["ApproximateReceiveCount"])
+
+
+def _turned(records: list[dict[str, Any]], *, backwards: bool) -> list[dict[str, Any]]:
+    """The records by groups, those of one group in the order in which they came."""
+    groups: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in records:
+        groups[one["attributes"].get("MessageGroupId", "")].append(one)
+    return [one for name in sorted(groups, reverse=backwards) for one in groups[name]]
+
+
+def each(
+    event: Mapping[str, Any], context: runtime.Context, work: Callable[[Target, Order], Done]
+) -> Any:
+    """The same for orders: ``work`` does one, and what came of it is told."""
+    runtime.desk()  # connected once, and not by ten threads
+    with runtime.measured():
+        return work_off(event, context, functools.partial(_order, work))
+
+
+def _order(work: Callable[[Target, Order], Done], body: str) -> None:
     try:
         order = schedule.decode(body.encode())
         target = runtime.target_of(order)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.drift import schedule
-from chalicelib.functions import runtime
-from chalicelib.functions.orders import work_off
+from chalicelib.functions import orders, runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def overdue(event: Mapping[str, Any], context: runtime.Context) -> Any:
     """Record what the orders of a batch came to; the answer names those that are to come again."""
-    return work_off(event, context, _give_up)
+    return orders.each(event, context, _give_up)
 
 
 def _give_up(target: Target, order: Order) -> Done:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws import session
 from chalicelib.drift import schedule
-from chalicelib.functions import runtime
-from chalicelib.functions.orders import work_off
+from chalicelib.functions import orders, runtime
 from chalicelib.kernel.errors import (
     AuthenticationFailed,
     Busy,
@@ -38,7 +37,7 @@ WAIT_ATTEMPTS = 40  # looks for a free place at a host, about a minute in all
 
 def scan(event: Mapping[str, Any], context: runtime.Context) -> Any:
     """Scan the targets of a batch; the answer names the messages that are to come again."""
-    return work_off(event, context, functools.partial(_scan, context))
+    return orders.each(event, context, functools.partial(_scan, context))
 
 
 def _scan(context: runtime.Context, target: Target, order: Order) -> Done:

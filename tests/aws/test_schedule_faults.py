@@ -127,7 +127,8 @@ class Process:
 
     def deliver(self, source, tick):
         at = START + tick * PERIOD
-        order = schedule.Order(1, TARGET.stream, timestamp(at), timestamp(at + timedelta(days=365)))
+        self.desk.clock.moment = max(self.desk.clock.moment, at)
+        order = schedule.Order(1, TARGET.stream, timestamp(at), timestamp(at + timedelta(days=2)))
         done = schedule.work(self.desk, TARGET, order, source, actor=CHLOE, progress=quiet)
         self.events.publish(schedule.events(done, "test"))
         return done

@@ -77,10 +77,11 @@ def source_of(clock, number):
 
 def tick(held, targets, sources, number, threads):
     at = START + number * PERIOD
+    held.clock.moment = max(held.clock.moment, at)
 
     def one(pair):
         target, source = pair
-        order = schedule.Order(1, target.stream, timestamp(at), timestamp(at + timedelta(days=365)))
+        order = schedule.Order(1, target.stream, timestamp(at), timestamp(at + timedelta(days=2)))
         with held.journal.expected():
             schedule.work(held, target, order, source, actor=CHLOE, progress=quiet)
 

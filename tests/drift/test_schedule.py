@@ -184,6 +184,7 @@ def test_an_order_is_read_back():
         {"target": "postgres:../x"},
         {"scheduled_at": "2026-10-01"},
         {"deadline_at": timestamp(START)},
+        {"deadline_at": timestamp(START + timedelta(days=3))},
         {"more": 1},
         {"target": "postgres:" + "x" * 2_000},
     ],
@@ -214,6 +215,7 @@ class Sent:
 
 
 def dispatch(desk, queue, tick=0, slugs=("b", "a")):
+    desk.clock.moment = max(desk.clock.moment, START + tick * PERIOD)
     return schedule.dispatch(
         desk,
         [Target(slug=slug) for slug in slugs],
@@ -259,6 +261,25 @@ def test_a_tick_that_could_not_be_sent_is_not_recorded(desk):
     with pytest.raises(StoreUnavailable):
         dispatch(desk, queue)
     assert dispatched(desk) == []
+
+
+def test_a_tick_that_is_yet_to_come_is_refused_before_it_makes_others_late(desk, signed):
+    ahead = START + timedelta(minutes=20)
+    early = Order(1, "postgres:orders", timestamp(ahead), timestamp(ahead + PERIOD))
+    with pytest.raises(Malformed, match="ahead"):
+        schedule.work(desk, TARGET, early, signed, actor=CHLOE, progress=quiet)
+    with pytest.raises(Malformed, match="ahead"):
+        schedule.dispatch(
+            desk,
+            [TARGET],
+            Sent(),
+            scheduled_at=ahead,
+            period=PERIOD,
+            actor=CHLOE,
+            settings_sha256="0" * 64,
+        )
+    assert dispatched(desk) == records(desk) == []
+    assert work(desk, signed).outcome is Outcome.CLEAN
 
 
 # Events
