@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.drift import baseline, state
+from chalicelib.drift import baseline, ledger, state
 from chalicelib.kernel import canon, names
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotAllowed, NotFound
@@ -74,9 +74,7 @@ def propose(
         "approvers": list(target.approvers),
         "replaces": former.id if former else None,
     }
-    desk.journal.append(
-        [Draft(state.PROPOSED, target.stream, at, actor, body)], after={target.stream: now.seq}
-    )
+    ledger.append(desk, now, [Draft(state.PROPOSED, target.stream, at, actor, body)])
     return finish(desk, target, actor)
 
 
@@ -102,9 +100,7 @@ def approve(
     _check_approver(target, open_one, actor)
     body = {"proposal": open_one.id, "root": open_one.root, "comment": comment}
     at = timestamp(desk.clock.now())
-    desk.journal.append(
-        [Draft(state.APPROVED, target.stream, at, actor, body)], after={target.stream: now.seq}
-    )
+    ledger.append(desk, now, [Draft(state.APPROVED, target.stream, at, actor, body)])
     return finish(desk, target, actor)
 
 
@@ -126,11 +122,7 @@ def _check_approver(target: Target, open_one: state.Proposal, actor: Actor) -> N
 
 def finish(desk: Desk, target: Target, actor: Actor) -> state.State:
     """Finish what a crash left; sign the open proposal if enough people have agreed."""
-    now = desk.states.settle(target.stream)
-    last = desk.journal.last(target.stream)
-    if last is not None and last.seq > now.seq:  # an append is under way, or has crashed
-        desk.journal.recover()
-        now = desk.states.settle(target.stream)
+    now = ledger.now(desk, target.stream)
     agreed = now.proposal
     if agreed is None or len(agreed.people()) < target.approvals:
         return now
@@ -154,10 +146,8 @@ def finish(desk: Desk, target: Target, actor: Actor) -> state.State:
         "accepts": agreed.accepts,
     }
     at = timestamp(desk.clock.now())
-    desk.journal.append(
-        [Draft(state.SIGNED, target.stream, at, actor, body)], after={target.stream: now.seq}
-    )
-    return desk.states.settle(target.stream)
+    ledger.append(desk, now, [Draft(state.SIGNED, target.stream, at, actor, body)])
+    return now
 
 
 def snapshot_key(digest: str) -> str:

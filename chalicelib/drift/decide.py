@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.drift import approval, snapshot, state
+from chalicelib.drift import approval, ledger, snapshot, state
 from chalicelib.drift.diff import diff, merge
 from chalicelib.drift.finding import BASELINE, identify
 from chalicelib.drift.scan import verified
@@ -40,10 +40,12 @@ def suppress(
             f"--until {until} is not within the next {MAX_SUPPRESSION_DAYS} days",
             next_step="suppress until a date by which it will be mended, or accept it",
         )
-    seq, wanted = _wanted(desk, target, ids)
+    found, wanted = _wanted(desk, target, ids)
     text = _reason(reason)
     at = timestamp(now)
-    desk.journal.append(
+    ledger.append(
+        desk,
+        found,
         [
             Draft(
                 state.SUPPRESSED,
@@ -54,9 +56,7 @@ def suppress(
             )
             for one in wanted
         ],
-        after={target.stream: seq},
     )
-    desk.states.settle(target.stream)
     return timestamp(end)
 
 
@@ -114,10 +114,9 @@ def load(desk: Desk, digest: str, root: str) -> snapshot.Snapshot:
     )
 
 
-def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> tuple[int, list[str]]:
-    """The findings' ids, and the seq of the record that they were looked up after."""
-    desk.journal.recover()
-    now = desk.states.get(target.stream)
+def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> tuple[state.State, list[str]]:
+    """The findings' ids, and the state that they were looked up in."""
+    now = ledger.now(desk, target.stream)
     notes = now.findings
     wanted = sorted(set(ids))
     if not wanted:
@@ -133,7 +132,7 @@ def _wanted(desk: Desk, target: Target, ids: Iterable[str]) -> tuple[int, list[s
                 f"{one} says that nobody can tell; that can be mended, but not agreed away",
                 next_step=f"holdfast drift show {one}",
             )
-    return now.seq, wanted
+    return now, wanted
 
 
 def _check_parents(

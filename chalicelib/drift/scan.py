@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from chalicelib.drift import approval, baseline, finding, state
+from chalicelib.drift import approval, baseline, finding, ledger, state
 from chalicelib.drift.diff import Change, Operation, diff, hidden, unreadable
 from chalicelib.drift.finding import BASELINE, Disposition, Finding
 from chalicelib.drift.judge import judge
@@ -234,7 +234,7 @@ class _Scan:
             except Conflict:
                 # A decision about a finding was recorded meanwhile, which the drafts must heed.
                 before = self.state
-                self.state = self.desk.states.get(self.target.stream)
+                self.state = ledger.now(self.desk, self.target.stream)
                 if (self.state.baseline, self.state.scans) != (before.baseline, before.scans):
                     raise
         return self._append()
@@ -256,8 +256,7 @@ class _Scan:
         drafts += [self._draft(state.CLOSED, at, {"id": one}) for one in gone]
         opened = len(drafts) - len(gone)
         drafts.append(self._draft(state.SCAN, at, self._heartbeat(outcome, judged, opened, gone)))
-        entries = self.desk.journal.append(drafts, after={self.target.stream: self.state.seq})
-        self.desk.states.grow(self.state, entries)
+        entries = ledger.append(self.desk, self.state, drafts)
         taken = self.look.snapshot if self.look else None
         return Result(
             target=self.target.stream,

@@ -18,11 +18,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from chalicelib.drift import approval, state
+from chalicelib.drift import approval, ledger, state
 from chalicelib.drift.scan import Outcome, held
 from chalicelib.kernel import canon, names
 from chalicelib.kernel.clock import parse_timestamp, timestamp
-from chalicelib.kernel.errors import CouldNotTell, Malformed, Overdue, UsageError
+from chalicelib.kernel.errors import (
+    Conflict,
+    CouldNotTell,
+    Malformed,
+    NotAllowed,
+    Overdue,
+    UsageError,
+)
 from chalicelib.kernel.record import Draft, Entry
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ STREAM = "schedule"
 DISPATCHED = "schedule.dispatched"
 VERSION = 1
 MAX_ORDER_BYTES = 1_024
+MAX_ATTEMPTS = 3  # to record a tick
 MAX_PERIOD = timedelta(days=2)
 MAX_SKEW = timedelta(minutes=10)  # between the clocks of the schedule and of a worker
 
@@ -122,7 +130,7 @@ def _check_time(desk: Desk, scheduled_at: str) -> None:
     """Return unless the time is yet to come. Once recorded, it would make others look late."""
     now = timestamp(desk.clock.now() + MAX_SKEW)
     if scheduled_at > now:
-        raise Malformed(
+        raise NotAllowed(
             f"a tick of the schedule at {scheduled_at}, which is more than {MAX_SKEW} ahead",
             next_step="look at who sends to the scan queue, and at this machine's clock",
         )
@@ -149,10 +157,6 @@ def dispatch(
     due = sorted({target.stream for target in targets})
     orders = [Order(VERSION, stream, at, deadline_at) for stream in due]
     queue.send([Message(one.target, f"{one.target}@{at}", encode(one)) for one in orders])
-    last = desk.journal.last(STREAM)
-    before = last and next(desk.journal.stream(STREAM, last.seq), None)
-    if before is not None and before.body["scheduled_at"] >= at:
-        return len(due)
     body = {
         "scheduled_at": at,
         "deadline_at": deadline_at,
@@ -160,9 +164,30 @@ def dispatch(
         "targets_sha256": canon.sha256(canon.encode(due)),
         "settings_sha256": settings_sha256,
     }
-    now = timestamp(desk.clock.now())
-    desk.journal.append([Draft(DISPATCHED, STREAM, now, actor, body)])
+    for attempt in range(MAX_ATTEMPTS):
+        seq, newest = _dispatched(desk)
+        if newest >= at:
+            break
+        draft = Draft(DISPATCHED, STREAM, timestamp(desk.clock.now()), actor, body)
+        try:
+            desk.journal.append([draft], after={STREAM: seq})
+            break
+        except Conflict:  # the same tick was delivered twice at once
+            if attempt == MAX_ATTEMPTS - 1:
+                raise
     return len(due)
+
+
+def _dispatched(desk: Desk) -> tuple[int, str]:
+    """The seq and the tick of the schedule's last record."""
+    last = desk.journal.last(STREAM)
+    if last is None:
+        return 0, ""
+    newest = next(desk.journal.stream(STREAM, last.seq), None)
+    if newest is None:  # its append crashed before it was signed
+        desk.journal.recover()
+        newest = next(desk.journal.stream(STREAM, last.seq))
+    return last.seq, newest.body["scheduled_at"]
 
 
 def seconds_left(desk: Desk, order: Order) -> float:
@@ -181,20 +206,21 @@ def work(
 ) -> Done:
     """Scan for an order, or say what was recorded for it already.
 
-    Beyond its deadline nothing is read, and the target is unknown. Raises: Malformed, for a time
-    that is yet to come; Busy, Conflict,
+    Beyond its deadline nothing is read, and the target is unknown. Raises: NotAllowed, for a
+    time that is yet to come; Busy, Conflict,
     StoreUnavailable, Fork: then the order is to be delivered again.
     """
     _check_time(desk, order.scheduled_at)
     with desk.locks.hold(target.lock):
         now = approval.finish(desk, target, actor)
-        newest = max(now.scheduled, default="")
-        if order.scheduled_at in now.scheduled:
-            return _again(desk, now, order)
-        if order.scheduled_at < newest:
+        told = _recorded(desk, now, order)
+        if told is not None:
+            return told
+        if now.scheduled and order.scheduled_at < now.scheduled[-1].at:
             return _missed(desk, target, now, order, actor)
         if seconds_left(desk, order) <= 0:
             source = overdue(target, order, "its turn came after its deadline")
+        pending = now.pending
         result = held(
             desk,
             target,
@@ -204,7 +230,10 @@ def work(
             progress=progress,
             scheduled_at=order.scheduled_at,
         )
-        return Done(target.stream, result.outcome, result.entries)
+        entries = result.entries
+        if pending:  # an attempt before ended between two appends, and told nobody
+            entries = _entries(desk, target.stream, pending, entries[-1].record.seq)
+        return Done(target.stream, result.outcome, entries)
 
 
 def overdue(target: Target, order: Order, why: str) -> Overdue:
@@ -215,24 +244,40 @@ def overdue(target: Target, order: Order, why: str) -> Overdue:
     )
 
 
-def _again(desk: Desk, now: state.State, order: Order) -> Done:
-    last = now.last_scan
-    if last is None or order.scheduled_at != now.scheduled[-1]:
-        return Done(now.target, None, [], repeated=True)
-    entries = []
-    if last.first < last.seq:  # findings came or went, which the world may not have been told
-        found = desk.journal.stream(now.target, last.first)
-        entries = [one for one in found if one.record.seq <= last.seq]
-    return Done(now.target, Outcome(last.outcome), entries, repeated=True)
+def _recorded(desk: Desk, now: state.State, order: Order) -> Done | None:
+    """What was recorded for the order's time, to be told again; None, where nothing was."""
+    tick = next((one for one in now.scheduled if one.at == order.scheduled_at), None)
+    if tick is None and len(now.scheduled) == state.MAX_SCHEDULED:
+        tick = _older(desk, now, order)
+    if tick is None:
+        return None
+    quiet = tick.outcome and tick.first == tick.seq  # the scan alone: nothing came or went
+    entries = [] if quiet else _entries(desk, now.target, tick.first, tick.seq)
+    return Done(now.target, Outcome(tick.outcome) if tick.outcome else None, entries, repeated=True)
+
+
+def _older(desk: Desk, now: state.State, order: Order) -> state.Tick | None:
+    """The same from the log, for an order older than what the state remembers."""
+    if order.scheduled_at > now.scheduled[0].at:
+        return None
+    folded = state.State(now.target)
+    for entry in desk.journal.stream(now.target):
+        state.fold(folded, entry)
+        for tick in folded.scheduled:
+            if tick.at == order.scheduled_at:
+                return tick
+    return None
+
+
+def _entries(desk: Desk, stream: str, first: int, seq: int) -> list[Entry]:
+    return [one for one in desk.journal.stream(stream, first) if one.record.seq <= seq]
 
 
 def _missed(desk: Desk, target: Target, now: state.State, order: Order, actor: Actor) -> Done:
     """A later order is recorded: this one says only that nobody looked at its time."""
     body = {"scheduled_at": order.scheduled_at, "deadline_at": order.deadline_at}
     draft = Draft(state.MISSED, target.stream, timestamp(desk.clock.now()), actor, body)
-    entries = desk.journal.append([draft], after={target.stream: now.seq})
-    desk.states.grow(now, entries)
-    return Done(target.stream, None, entries)
+    return Done(target.stream, None, ledger.append(desk, now, [draft]))
 
 
 def events(done: Done, log: str) -> list[Event]:
@@ -253,7 +298,7 @@ def events(done: Done, log: str) -> list[Event]:
             detail |= {"finding": body["id"]}
         elif record.kind == state.MISSED:
             kind = "scan failed"
-            detail |= {"title": f"not scanned for {body['scheduled_at']}"}
+            detail |= {"severity": "high", "title": f"not scanned for {body['scheduled_at']}"}
         else:
             continue  # what a scan could not tell is a finding of its own, told once
         told.append(Event(f"{log}/{entry.index}", kind, record.at, detail))

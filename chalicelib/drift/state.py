@@ -34,7 +34,7 @@ SUPPRESSED = "finding.suppressed"
 
 MAX_SCHEDULED = 16  # times of the schedule that are remembered
 
-_FORMAT = 2  # of the cache; another number is another format and is folded anew
+_FORMAT = 3  # of the cache; another number is another format and is folded anew
 
 
 class Note(msgspec.Struct):
@@ -105,16 +105,27 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 class Scanned(msgspec.Struct, frozen=True):
-    """The last scan, in short; ``first`` is the seq of the first record that came with it."""
+    """The last scan, in short."""
 
     at: str
     outcome: str
     index: int
-    first: int
-    seq: int
     snapshot: str = ""
     root: str = ""
     identity: str = ""
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """A time of the schedule that is recorded: its records are ``first`` to ``seq``.
+
+    ``outcome`` is empty where it was missed.
+    """
+
+    at: str
+    outcome: str
+    first: int
+    seq: int
+    index: int
 
 
 class State(msgspec.Struct):
@@ -133,7 +144,8 @@ class State(msgspec.Struct):
     proposal: Proposal | None = None
     findings: dict[str, Note] = {}
     scans: int = 0
-    scheduled: list[str] = []  # the newest times of the schedule that are recorded, oldest first
+    scheduled: list[Tick] = []  # the newest by their times, oldest first
+    pending: int = 0  # the seq of the first finding that came or went after the last scan's record
 
 
 def fold(state: State, entry: Entry) -> None:
@@ -154,21 +166,29 @@ def _scanned(state: State, entry: Entry) -> None:
         at=entry.record.at,
         outcome=body["outcome"],
         index=entry.index,
-        first=entry.record.seq - body["opened"] - len(body["closed"]),
-        seq=entry.record.seq,
         snapshot=snapshot.get("sha256", ""),
         root=snapshot.get("root", ""),
         identity=snapshot.get("identity", ""),
     )
     if snapshot:
         state.last_read_at = snapshot["read_at"]
-    _missed(state, entry)
+    _tick(state, entry, body["outcome"], state.pending or entry.record.seq)
+    state.pending = 0
 
 
 def _missed(state: State, entry: Entry) -> None:
-    scheduled_at = entry.body["scheduled_at"]
-    if scheduled_at is not None:
-        state.scheduled = sorted({*state.scheduled, scheduled_at})[-MAX_SCHEDULED:]
+    _tick(state, entry, "", entry.record.seq)
+
+
+def _tick(state: State, entry: Entry, outcome: str, first: int) -> None:
+    at = entry.body["scheduled_at"]
+    if at is not None:
+        tick = Tick(at, outcome, first, entry.record.seq, entry.index)
+        state.scheduled = sorted([*state.scheduled, tick], key=_at)[-MAX_SCHEDULED:]
+
+
+def _at(tick: Tick) -> str:
+    return tick.at
 
 
 def _proposal(entry: Entry) -> Proposal:
@@ -236,9 +256,11 @@ def _signed(state: State, entry: Entry) -> None:
 
 def _opened(state: State, entry: Entry) -> None:
     state.findings[entry.body["id"]] = _note(entry)
+    state.pending = state.pending or entry.record.seq
 
 
 def _closed(state: State, entry: Entry) -> None:
+    state.pending = state.pending or entry.record.seq
     state.findings.pop(entry.body["id"], None)
 
 

@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ from chalicelib.local.writeonce import DirectoryWriteOnce
 from chalicelib.postgres.embedded import EmbeddedServer
 from chalicelib.postgres.snapshot import PostgresSource
 
+ROOT = Path(__file__).parents[2]
 TABLE = """
 CREATE TABLE s.t{0} (
     id bigint PRIMARY KEY, a text NOT NULL, b numeric(10,2) DEFAULT 0, c timestamptz
@@ -121,6 +123,55 @@ def bench_log(folder, records=20_000):
     say("fsck", f"{report.records / verify:,.0f} records/s")
 
 
+FUNCTIONS = ("dispatch", "scan", "overdue")
+# In a process of its own: what a cold start imports before it looks at its event, and what the
+# first event of a process imports and makes besides, without a request to anybody.
+COLD = """
+import time
+start = time.perf_counter()
+import app
+from chalicelib.functions.{0} import {0}
+loaded = time.perf_counter() - start
+import chalicelib.postgres.snapshot
+from chalicelib.aws.events import EventBridgeEvents
+from chalicelib.wiring import cloud
+account = cloud.Account("eu-central-1")
+for service in ("s3", "dynamodb", "kms", "secretsmanager", "events"):
+    account.client(service)
+print(loaded, time.perf_counter() - start)
+"""
+
+
+def bench_cold_starts(rounds=5):
+    """Import time of each function of the deployment, the best of some fresh processes."""
+    bare, _ = best(lambda: subprocess.run([sys.executable, "-c", ""], check=True), rounds)
+    say("a Python process that does nothing", f"{bare * 1000:.0f} ms")
+    environ = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    for name in FUNCTIONS:
+        command = [sys.executable, "-c", COLD.format(name)]
+        runs = [
+            subprocess.run(
+                command, check=True, capture_output=True, text=True, cwd=ROOT, env=environ
+            )
+            for _ in range(rounds)
+        ]
+        loaded, whole = (min(one) for one in zip(*(map(float, r.stdout.split()) for r in runs)))
+        say(
+            f"cold start of {name}: imports",
+            f"{loaded * 1000:.0f} ms; with every adapter and client {whole * 1000:.0f} ms",
+        )
+
+
+def bench_traffic():
+    """The requests to AWS, counted by traffic.py, which starts an AWS of its own."""
+    program = Path(__file__).with_name("traffic.py")
+    run = subprocess.run([sys.executable, str(program)], check=True, capture_output=True, text=True)
+    for line in run.stdout.splitlines():
+        if "requests each" in line:
+            what, _, count = line.partition(": ")
+            say(f"AWS, {what}", count)
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--tables", type=int, default=2_400)
@@ -134,6 +185,8 @@ def main():
             taken = bench_snapshot(server, tables)
         bench_diff(taken)
         bench_log(folder)
+    bench_cold_starts()
+    bench_traffic()
     say("peak memory", f"{peak_mib():.0f} MiB")
 
 

@@ -11,9 +11,19 @@ from chalicelib.drift import approval, decide, schedule, state
 from chalicelib.drift.desk import Target
 from chalicelib.drift.scan import Outcome, scan
 from chalicelib.drift.schedule import Order
+from chalicelib.evidence import layout
 from chalicelib.kernel import canon
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import Busy, Conflict, Malformed, StoreUnavailable, Unreachable
+from chalicelib.kernel.errors import (
+    Busy,
+    Conflict,
+    Fork,
+    Malformed,
+    NotAllowed,
+    StoreUnavailable,
+    Unreachable,
+)
+from chalicelib.kernel.store import Write
 from chalicelib.local.lock import FileLocks
 
 TARGET = Target(slug="orders", env="prod", approvals=1)
@@ -67,8 +77,58 @@ def test_an_order_again_after_later_ones_tells_nothing_twice(desk, signed, clock
     clock.moment += PERIOD
     work(desk, signed, 1)
     again = work(desk, signed, 0)
-    assert (again.repeated, again.outcome, again.entries) == (True, None, [])
+    assert again.repeated
+    assert [e.body["scheduled_at"] for e in again.entries if e.record.kind == "scan"] == [
+        order(0).scheduled_at
+    ]
     assert len(records(desk)) == 2
+
+
+def test_an_order_older_than_what_is_remembered_is_not_recorded_again(desk, signed, clock):
+    for tick in range(20):
+        clock.moment = max(clock.moment, START + tick * PERIOD)
+        work(desk, signed, tick)
+    size = desk.journal.size()
+    done = work(desk, signed, 1)
+    assert (done.outcome, done.repeated) == (Outcome.CLEAN, True)
+    assert desk.journal.size() == size
+    older = Order(1, "postgres:orders", timestamp(START - PERIOD), timestamp(START))
+    done = schedule.work(desk, TARGET, older, signed, actor=CHLOE, progress=quiet)
+    assert (done.outcome, done.repeated) == (None, False)
+
+
+def test_findings_are_told_although_a_scan_of_another_kind_came_between(desk, signed, clock):
+    """The worker died before it told; somebody scanned by hand; the order comes again."""
+    signed.put("table", "public.orders", owner="eve", row_security=True)
+    first = work(desk, signed)
+    scan(desk, TARGET, signed, actor=ANA, progress=quiet)
+    again = work(desk, signed)
+    assert schedule.events(again, "log") == schedule.events(first, "log") != []
+
+
+class Dying:
+    """A journal that dies after the first of a scan's appends."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def append(self, drafts, *, after=None):
+        self.inner.append(drafts[:1_000], after=after)
+        raise StoreUnavailable("killed")
+
+
+def test_findings_of_a_scan_that_died_between_two_appends_are_told(desk, signed):
+    for number in range(1_200):
+        signed.put("table", f"public.t{number}", owner="app")
+    fields = {name: getattr(desk, name) for name in desk.__slots__}
+    with pytest.raises(StoreUnavailable):
+        work(type(desk)(**{**fields, "journal": Dying(desk.journal)}), signed)
+    done = work(desk, signed)
+    assert len(schedule.events(done, "log")) == 1_200
+    assert schedule.events(work(desk, signed), "log") == schedule.events(done, "log")
 
 
 def test_beyond_its_deadline_nothing_is_read_and_the_target_is_unknown(desk, signed, clock):
@@ -102,6 +162,8 @@ def test_an_order_older_than_what_is_recorded_was_missed(desk, signed, clock):
     assert records(desk)[-1] == ("scan.missed", order(1).scheduled_at, None)
     assert work(desk, signed, 1).repeated
     assert desk.states.get("postgres:orders").last_scan.outcome == "clean"
+    again = work(desk, signed, 1)
+    assert (again.repeated, again.entries) == (True, done.entries)
     [event] = schedule.events(done, "log")
     assert (event.type, event.detail["target"]) == ("scan failed", "postgres:orders")
 
@@ -255,6 +317,12 @@ def test_a_tick_that_comes_twice_sends_the_same_and_is_recorded_once(desk):
     assert len(dispatched(desk)) == 2
 
 
+def test_a_tick_that_comes_twice_at_once_is_recorded_once(desk):
+    first = racing(desk, lambda: dispatch(desk, Sent()))
+    dispatch(first, Sent())
+    assert len(dispatched(desk)) == 1
+
+
 def test_a_tick_that_could_not_be_sent_is_not_recorded(desk):
     queue = Sent()
     queue.error = StoreUnavailable("no queue")
@@ -266,9 +334,9 @@ def test_a_tick_that_could_not_be_sent_is_not_recorded(desk):
 def test_a_tick_that_is_yet_to_come_is_refused_before_it_makes_others_late(desk, signed):
     ahead = START + timedelta(minutes=20)
     early = Order(1, "postgres:orders", timestamp(ahead), timestamp(ahead + PERIOD))
-    with pytest.raises(Malformed, match="ahead"):
+    with pytest.raises(NotAllowed, match="ahead"):
         schedule.work(desk, TARGET, early, signed, actor=CHLOE, progress=quiet)
-    with pytest.raises(Malformed, match="ahead"):
+    with pytest.raises(NotAllowed, match="ahead"):
         schedule.dispatch(
             desk,
             [TARGET],
@@ -300,3 +368,37 @@ def test_the_world_is_told_what_came_and_went_once(desk, signed, clock):
     assert (closed.type, closed.detail["finding"]) == ("finding closed", opened.detail["finding"])
     [again] = schedule.events(work(desk, signed, 2), "log.example")
     assert again == closed
+
+
+# The head of a stream put back
+
+
+def put_back(desk, clock, key, document):
+    """An enemy with write access to the documents, and no secret, replays an older one."""
+    documents = desk.journal._documents
+    now = documents.get(key)
+    documents.swap([Write(key, now.version, document.value)])
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_an_older_head_put_back_is_noticed_before_anything_is_decided(
+    desk, signed, tmp_path, clock, cached
+):
+    key = layout.head("postgres:orders")
+    older = desk.journal._documents.get(key)
+    work(desk, signed)
+    size = desk.journal.size()
+    put_back(desk, clock, key, older)
+    if not cached:
+        for path in (tmp_path / "derived" / "state").rglob("*"):
+            if path.is_file():
+                path.unlink()
+    clock.moment += PERIOD
+    for decide_on_it in (
+        lambda: work(desk, signed, 1),
+        lambda: scan(desk, TARGET, signed, actor=CHLOE, progress=quiet),
+        lambda: approval.finish(desk, TARGET, ANA),
+    ):
+        with pytest.raises(Fork, match="an older head was put back"):
+            decide_on_it()
+    assert desk.journal.size() == size

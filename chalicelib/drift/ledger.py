@@ -1,0 +1,76 @@
+"""The ledger: a target's records, each written after the one before it, and seen by all later ones.
+
+A target's state is read from where its stream's head says that it ends. Whoever can write the
+document of that head, but has no secret, can put an older one back, sealed as it once was; records
+after it would not be seen, nor the baseline that people signed since. So each append leaves a
+locked witness of the seq that it began with, and nothing is decided about a target on a state after
+which there is a witness. ``fsck`` derives every head from the leaves, and ``repair`` writes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from chalicelib.kernel.errors import Fork, Missing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.drift.desk import Desk
+    from chalicelib.drift.state import State
+    from chalicelib.kernel.record import Draft, Entry
+
+WITNESSES = "witness/"
+
+
+def witness_key(stream: str, seq: int) -> str:
+    """Key of the witness that a stream has a record ``seq``, the first of its append."""
+    return f"{WITNESSES}{hashlib.sha256(stream.encode()).hexdigest()}/{seq:020d}"
+
+
+def now(desk: Desk, stream: str) -> State:
+    """The state after the target's last record, an append that crashed finished before.
+
+    Raises: Fork, where records are witnessed that the stream's head does not know.
+    """
+    state = desk.states.settle(stream)
+    last = desk.journal.last(stream)
+    if last is not None and last.seq > state.seq:  # an append is under way, or has crashed
+        desk.journal.recover()
+        state = desk.states.settle(stream)
+    _check(desk, stream, state)
+    return state
+
+
+def append(desk: Desk, now: State, drafts: Sequence[Draft]) -> list[Entry]:
+    """Record what was decided on a state, and take it into the state.
+
+    Raises: Conflict, where the target's records have gone on since; as Journal.append.
+    """
+    entries = desk.journal.append(drafts, after={now.target: now.seq})
+    witness(desk, now.target, entries[0])
+    desk.states.grow(now, entries)
+    return entries
+
+
+def witness(desk: Desk, stream: str, first: Entry) -> None:
+    """Leave the witness of an append to a stream, whose first record is ``first``."""
+    desk.objects.put(witness_key(stream, first.record.seq), b"%d" % first.index)
+
+
+def _check(desk: Desk, stream: str, state: State) -> None:
+    key = witness_key(stream, state.seq + 1)
+    try:
+        index = desk.objects.get(key)
+    except Missing:
+        return
+    last = desk.journal.last(stream)
+    if last is not None and last.seq > state.seq:
+        return  # it has gone on since the state was read: an append on that state is refused
+    raise Fork(
+        f"the head of {stream} ends with seq {state.seq}, but seq {state.seq + 1} was recorded, as "
+        f"record {index[:20].decode(errors='replace')}: an older head was put back",
+        theirs=index,
+        next_step="find out who wrote the documents, then: holdfast evidence fsck, and repair",
+    )
