@@ -142,7 +142,10 @@ class DynamoDocuments:
 
     def _document(self, item: Mapping[str, Any]) -> Document:
         try:
-            return Document(int(item["v"]["N"]), bytes(item["d"]["B"]))
+            version = int(item["v"]["N"])
+            if version < 1:
+                raise ValueError(version)
+            return Document(version, bytes(item["d"]["B"]))
         except (KeyError, ValueError, TypeError):
             raise Malformed(
                 f"an item of {self._table} is no document",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 ACTIONS: Final = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
 
 LEASE_SECONDS: Final = 60
+MAX_SKEW_SECONDS: Final = 3_600  # between the clocks of two holders
 KEPT_SECONDS: Final = 86_400  # how long an expired lease can still be looked at
 _SHOWN_CHARACTERS: Final = 128
 _REFUSED: Final = "ConditionalCheckFailedException"
@@ -122,10 +123,16 @@ class DynamoLocks:
                     },
                     # The last is for a put whose answer was lost, and that is made again.
                     ConditionExpression=(
-                        "attribute_not_exists(k) OR #expires < :now OR #token = :token"
+                        "attribute_not_exists(k) OR #expires < :now OR #expires > :never "
+                        "OR #token = :token"
                     ),
                     ExpressionAttributeNames=_NAMES,
-                    ExpressionAttributeValues={":now": {"N": str(now)}, ":token": {"S": token}},
+                    ExpressionAttributeValues={
+                        ":now": {"N": str(now)},
+                        # Nobody of ours takes so long a lease: it was not one.
+                        ":never": {"N": str(until + MAX_SKEW_SECONDS * 1_000)},
+                        ":token": {"S": token},
+                    },
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
             except ClientError as error:

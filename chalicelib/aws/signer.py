@@ -1,6 +1,6 @@
 """A signing key in KMS that never leaves it, and a receipt for each of its signatures.
 
-1. *Sign* in KMS: the message itself (RAW), or for P-256 above 4,096 bytes its SHA-256.
+1. *Sign* in KMS: the message itself (RAW).
 2. *Verify* the answer under the public key, so that nothing wrong is ever published.
 3. *Lock* a receipt in the write-once store: ``evidence.receipts``. Only then the signature is
    given away. CloudTrail counts signatures too, where a writer cannot reach: one without a receipt
@@ -13,7 +13,6 @@ Sign may be one more signature. ``ACTIONS`` are the IAM actions this needs, on t
 from __future__ import annotations
 
 import functools
-import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -27,7 +26,7 @@ from chalicelib.kernel.signing import Algorithm, PublicKey
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
-    from mypy_boto3_kms.literals import MessageTypeType, SigningAlgorithmSpecType
+    from mypy_boto3_kms.literals import SigningAlgorithmSpecType
 
     from chalicelib.kernel.clock import Clock
     from chalicelib.kernel.store import WriteOnce
@@ -68,23 +67,17 @@ class KmsSigner:
     def sign(self, message: bytes) -> bytes:
         """A signature over the message, after its receipt was locked.
 
-        Raises: UsageError, for no message, or one above MAX_MESSAGE_BYTES with an Ed25519 key;
+        Raises: UsageError, for no message, or one above MAX_MESSAGE_BYTES;
         KeyUnusable; StoreUnavailable.
         """
         public, algorithm = self._key
-        kind: MessageTypeType = "RAW"
-        sent = message
-        if len(message) > MAX_MESSAGE_BYTES and public.algorithm is Algorithm.ECDSA_P256:
-            kind, sent = "DIGEST", hashlib.sha256(message).digest()
-        if not 0 < len(sent) <= MAX_MESSAGE_BYTES:
+        if not 0 < len(message) <= MAX_MESSAGE_BYTES:
             raise UsageError(
-                f"a message of {len(message)} bytes; KMS signs 1 to {MAX_MESSAGE_BYTES} with an "
-                "Ed25519 key",
-                next_step="sign a digest of it, or use a key with the spec ECC_NIST_P256",
+                f"a message of {len(message)} bytes; KMS signs 1 to {MAX_MESSAGE_BYTES}"
             )
         with translated(f"sign with {self._key_id}", KeyUnusable):
             answer = self._client.sign(  # step 1
-                KeyId=self._key_id, Message=sent, MessageType=kind, SigningAlgorithm=algorithm
+                KeyId=self._key_id, Message=message, MessageType="RAW", SigningAlgorithm=algorithm
             )
         self._check(public, answer["Signature"], message)  # step 2
         self._lock_receipt(answer, message)  # step 3

@@ -157,9 +157,15 @@ def reconcile(
 
 
 @group.command("repair")
-def repair(as_json: JsonFlag = False) -> None:
-    """Make again what is derived from the log: tiles, latest checkpoint, cached states."""
-    size = services().repair(actor())
+def repair(
+    adopt: Annotated[
+        str,
+        typer.Option(help="SHA-256 of a last batch without a checkpoint that is really yours."),
+    ] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Make again what is derived from the log: tiles, latest checkpoint, heads, cached states."""
+    size = services().repair(actor(), adopt)
     if as_json:
         emit({"records": size})
     say(f"made again from {size} records; next: holdfast evidence fsck", "bold")

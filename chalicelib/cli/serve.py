@@ -16,7 +16,7 @@ from chalicelib.cli import duration
 from chalicelib.cli.app import actor, app, finish, load_settings, services
 from chalicelib.cli.bell import ThreadBell
 from chalicelib.cli.service import GRACE_SECONDS, Installation, Service
-from chalicelib.cli.text import complain, count, say
+from chalicelib.cli.spoken import ADD_ONE, NO_TARGETS, Words
 from chalicelib.kernel.errors import UsageError
 from chalicelib.local.queue import SqliteQueue
 from chalicelib.postgres.connection import describe
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 LOCK = "serve"
 QUEUE_FILE = "queue.db"
 MAX_WORKERS = 64  # threads of one interpreter; more of them scan no faster
-
-_STYLES = {"clean": "green", "drift": "red", "refused": "bold red", "unknown": "yellow"}
 
 
 @app.command("serve")
@@ -52,7 +50,7 @@ def serve_command(
 ) -> None:
     """Scan every target on a schedule until SIGTERM or SIGINT; a second one ends at once.
 
-    Exit 0 when stopped. With --once: 0 clean, 1 findings, 3 unknown.
+    Exit 0 when stopped. With --once, what is recorded for the tick: 0 clean, 1 findings, 3 unknown.
     """
     period = duration.period(every)
     held = services()
@@ -61,6 +59,8 @@ def serve_command(
             "the settings name a stack on AWS, which has a schedule of its own",
             next_step="holdfast scan scans now; serve runs on a store in a folder",
         )
+    if once and not held.settings.file.targets:
+        raise UsageError(NO_TARGETS, next_step=ADD_ONE)
     bounds = held.settings.file.postgres
     scan_seconds = bounds.scan_timeout_seconds + bounds.connect_timeout_seconds
     with held.desk.locks.hold(LOCK):
@@ -74,7 +74,7 @@ def serve_command(
             orders=orders,
             clock=held.desk.clock,
             bell=ThreadBell(),
-            emit=_Lines() if as_json else _words,
+            emit=_Lines() if as_json else Words(held.desk.clock),
             jitter=lambda: secrets.randbelow(1_000) / 1_000,
             actor=actor(),
             period=period,
@@ -158,30 +158,3 @@ class _Lines:
         with self._lock:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
-
-
-def _words(line: dict[str, Any]) -> None:
-    """A line of the service for people, on stderr."""
-    match line["event"]:
-        case "scan":
-            outcome = line["outcome"]
-            again = ", recorded before" if line["repeated"] else ""
-            findings = count(line.get("findings", 0), "finding")
-            say(
-                f"{line['target']}  {outcome.upper()}  {findings}, {line['opened']} opened, "
-                f"{line['closed']} closed  for {line['scheduled_at']}{again}",
-                _STYLES.get(outcome, "yellow"),
-            )
-        case "dispatched":
-            say(f"tick {line['scheduled_at']}: {count(line['targets'], 'target')}")
-            if "unobserved_since" in line:
-                say(f"nothing was dispatched since {line['unobserved_since']}", "yellow")
-        case "failed":
-            complain(f"{line['name']}: {line['message']}", line["next_step"])
-        case "reclaimed" | "left":
-            said = "from the service before" if line["event"] == "reclaimed" else "not finished"
-            say(f"{count(line['orders'], 'order')} {said}; the queue delivers them again", "yellow")
-        case "dropped":
-            say(f"{line['target']} is not configured any more; its order is dropped", "yellow")
-        case event:
-            say(f"  {line['target']}: {event}: {line.get('title') or line['finding']}")

@@ -19,11 +19,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from chalicelib.drift import schedule, state
+from chalicelib.cli import ticks
+from chalicelib.drift import schedule
 from chalicelib.evidence.group import GroupJournal
 from chalicelib.kernel.clock import parse_timestamp, timestamp
 from chalicelib.kernel.errors import (
     Busy,
+    ConfigError,
     Conflict,
     CouldNotTell,
     Fork,
@@ -124,6 +126,9 @@ class Service:
         self._now: Installation | None = None
         self._journal: Journal | None = None
         self._ticked: datetime | None = None
+        self._kept: datetime | None = None  # the tick at which the settings could not be read
+        self._newest = ""  # the tick that the log had, where none was dispatched
+        self._scans = 0
         self._try_at = _EPOCH
         self._running: dict[str, str] = {}  # group → place, of what threads have in their hands
         self._finished: deque[str] = deque()
@@ -139,11 +144,21 @@ class Service:
         self._bell.ring()
 
     def run(self) -> int:
-        """The exit code: 0 when it was stopped; with ``once``, the worst that was found.
+        """The exit code: 0; with ``once``, the worst that the records of the tick say.
 
         Raises: Fork, and what ``emit`` raises; with ``once``, whatever a tick raises.
         """
         self._now = self._open()
+        if not self._once:
+            self._emit(
+                {
+                    "event": "started",
+                    "targets": len(self._now.targets),
+                    "period_seconds": int(self._period.total_seconds()),
+                    "next_tick": timestamp(self._floor(self._clock.now()) + self._period),
+                    "workers": self._workers,
+                }
+            )
         if reclaimed := self._queue.reclaim():
             self._emit({"event": "reclaimed", "orders": reclaimed})
         while True:
@@ -159,14 +174,30 @@ class Service:
                 del self._running[self._finished.popleft()]
         if self._running:
             self._emit({"event": "left", "orders": len(self._running)})
-        codes = self._codes if self._once and not self._stopping else set()
+        codes = self._answers() if self._once else set()
         return next((code for code in (1, 3) if code in codes), 0)
+
+    def _answers(self) -> set[int]:
+        """The exit codes of the one tick: what is recorded for it, whoever recorded it."""
+        if self._now is None or self._ticked is None:
+            return {CouldNotTell.exit_code}
+        tick = timestamp(self._ticked)
+        exact = self._newest in {"", tick}
+        found = ticks.outcomes(self._now.desk, self._now.targets, tick, exact=exact)
+        if self._newest:
+            line = {"event": "recorded", "scheduled_at": tick, "scans": self._scans}
+            if not exact:
+                line["newest"] = self._newest
+            self._emit({**line, "outcomes": dict(sorted(found.items()))})
+        return self._codes | ticks.exit_codes(found)
 
     def _ended(self) -> bool:
         if self._stopping:
             now = self._clock.now()
             if self._stop_at is None:
                 self._stop_at = now + timedelta(seconds=GRACE_SECONDS)
+                seconds = int(GRACE_SECONDS)
+                self._emit({"event": "stopping", "scans": len(self._running), "seconds": seconds})
             return not self._running or now >= self._stop_at
         if not self._once or self._running:
             return False
@@ -209,16 +240,30 @@ class Service:
         except HoldfastError as error:
             if self._once:
                 raise
-            # The settings in force stay so; a store may come back; the tick is tried again.
+            # A store may come back; the tick is tried again.
             self._try_at = now + timedelta(seconds=MAX_RETRY_SECONDS / 4)
-            self._emit(_failed("tick", timestamp(tick), error))
+            self._emit(ticks.failed("tick", timestamp(tick), error))
             return
         self._ticked = tick
 
+    def _configured(self, tick: datetime) -> Installation:
+        """What is configured at a tick. Where that cannot be read, what was before stays so."""
+        try:
+            self._now = self._open()
+        except ConfigError as error:
+            if self._once or self._now is None:
+                raise
+            if self._kept != tick:  # once a tick, however often that is tried
+                self._kept = tick
+                line = ticks.failed("settings", timestamp(tick), error)
+                line["message"] += "; the settings read before stay in force"
+                self._emit(line)
+        return self._now
+
     def _dispatch(self, tick: datetime, now: datetime) -> None:
-        self._now = installation = self._open()
+        installation = self._configured(tick)
         desk = installation.desk
-        last = _last_tick(desk.journal)
+        last = ticks.newest(desk.journal)
         if last and parse_timestamp(last) > now:
             self._codes.add(CouldNotTell.exit_code)
             self._emit(
@@ -233,6 +278,7 @@ class Service:
                 }
             )
         if last >= timestamp(tick):
+            self._newest = last
             return
         late = now - tick
         count = schedule.dispatch(
@@ -289,13 +335,14 @@ class Service:
             order = schedule.decode(delivery.message.body)
             target = task.installation.targets.get(order.target)
             if target is not None:
-                done = self._scan(task, target, order)
-                self._tell(task, done, order)
+                before = task.installation.desk.states.get(target.stream).findings
+                titles = {name: found.title for name, found in before.items()}
+                self._tell(task, self._scan(task, target, order), order, titles)
             else:
                 self._emit({"event": "dropped", "target": order.target, "why": "not configured"})
             task.lane.delete(delivery.handle)
         except Malformed as error:
-            self._emit(_failed("order", delivery.message.group, error))
+            self._emit(ticks.failed("order", delivery.message.group, error))
             task.lane.delete(delivery.handle)
         except Fork:
             raise
@@ -326,33 +373,18 @@ class Service:
             desk, target, order, source, actor=self._actor, progress=lambda *_: None
         )
 
-    def _tell(self, task: _Task, done: Done, order: Order) -> None:
+    def _tell(self, task: _Task, done: Done, order: Order, titles: Mapping[str, str]) -> None:
         """One line of the scan, and its events; again, where they may not have been told."""
+        self._scans += not done.repeated
         log = task.installation.desk.keyid.partition("+")[0]
-        outcome = done.outcome
-        self._codes.add(CouldNotTell.exit_code if outcome is None else outcome.exit_code)
-        kinds = Counter(entry.record.kind for entry in done.entries)
-        heartbeat = [entry for entry in done.entries if entry.record.kind == state.SCAN]
-        line = {
-            "event": "scan",
-            "target": done.target,
-            "scheduled_at": order.scheduled_at,
-            "outcome": outcome.value if outcome else "missed",
-            "repeated": done.repeated,
-            "opened": kinds[state.OPENED],
-            "closed": kinds[state.CLOSED],
-        }
-        if heartbeat:
-            line["findings"] = len(heartbeat[-1].body["findings"])
-            line["record"] = heartbeat[-1].index
-        self._emit(line)
-        for event in schedule.events(done, log):
-            self._emit({"event": event.type, "id": event.id, "at": event.at, **event.detail})
+        for line in ticks.scanned(done, order, log, titles):
+            self._emit(line)
 
     def _again(self, task: _Task, error: HoldfastError, *, counted: bool) -> None:
         """Deliver the order again, later with every attempt and not all at the same time."""
         delivery = task.delivery
-        self._emit({**_failed("scan", delivery.message.group, error), "attempt": delivery.attempt})
+        line = ticks.failed("scan", delivery.message.group, error)
+        self._emit({**line, "attempt": delivery.attempt})
         if self._once and task.dead and delivery.attempt >= ONCE_ATTEMPTS:
             self._codes.add(CouldNotTell.exit_code)
             self._given_up.add(delivery.message.group)
@@ -363,27 +395,4 @@ class Service:
                 delivery.handle, seconds * (0.5 + self._jitter() / 2), counted=counted
             )
         except HoldfastError as failure:  # then the visibility timeout does it
-            self._emit(_failed("queue", delivery.message.group, failure))
-
-
-def _last_tick(journal: Journal) -> str:
-    """The time of the newest tick that the log has; empty: none."""
-    last = journal.last(schedule.STREAM)
-    if last is None:
-        return ""
-    entry = next(journal.stream(schedule.STREAM, last.seq), None)
-    if entry is None:  # its append crashed
-        journal.recover()
-        entry = next(journal.stream(schedule.STREAM, last.seq))
-    return str(entry.body["scheduled_at"])
-
-
-def _failed(what: str, name: str, error: HoldfastError) -> dict[str, Any]:
-    return {
-        "event": "failed",
-        "what": what,
-        "name": name,
-        "error": error.code,
-        "message": error.message,
-        "next_step": error.next_step,
-    }
+            self._emit(ticks.failed("queue", delivery.message.group, failure))

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from chalicelib.drift import baseline, ledger, state
 from chalicelib.kernel import canon, names
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import NotAllowed, NotFound
+from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
 from chalicelib.kernel.record import Draft
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 ID_DIGITS = 32  # as of findings
 MIN_PREFIX = 8  # of a proposal's id, "B-" counted
+MAX_COMMENT_BYTES = 500  # of what is signed for; see baseline.MAX_STATEMENT_BYTES
 
 
 def propose(
@@ -52,6 +55,8 @@ def propose(
             f"{target.approvals} approvals",
             next_step=f"holdfast baseline show {target.slug}; --replace gives it up",
         )
+    if len(comment.encode()) > MAX_COMMENT_BYTES:
+        raise UsageError(f"a comment has at most {MAX_COMMENT_BYTES} bytes")
     data = taken.data
     digest = canon.sha256(data)
     desk.objects.put(snapshot_key(digest), data)
@@ -98,6 +103,7 @@ def approve(
             next_step=f"holdfast baseline show {target.slug}",
         )
     _check_approver(target, open_one, actor)
+    _check_size(desk, target, open_one, actor)
     body = {"proposal": open_one.id, "root": open_one.root, "comment": comment}
     at = timestamp(desk.clock.now())
     ledger.append(desk, now, [Draft(state.APPROVED, target.stream, at, actor, body)])
@@ -118,6 +124,12 @@ def _check_approver(target: Target, open_one: state.Proposal, actor: Actor) -> N
             f"{name} is no approver of {target.stream}; approvers are "
             + ", ".join(target.approvers)
         )
+
+
+def _check_size(desk: Desk, target: Target, open_one: state.Proposal, actor: Actor) -> None:
+    vote = state.Approval(actor, open_one.at, canon.MAX_INTEGER, open_one.leaf)
+    agreed = msgspec.structs.replace(open_one, approvals=[*open_one.approvals, vote])
+    baseline.check_size(target.stream, agreed, required=target.approvals, tool=desk.tool)
 
 
 def finish(desk: Desk, target: Target, actor: Actor) -> state.State:

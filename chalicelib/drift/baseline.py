@@ -19,7 +19,7 @@ import msgspec
 
 from chalicelib.drift import snapshot, state
 from chalicelib.kernel import canon, dsse, merkle, names
-from chalicelib.kernel.errors import DigestMismatch, Malformed, Missing, TooFewApprovals
+from chalicelib.kernel.errors import DigestMismatch, Malformed, Missing, NotAllowed, TooFewApprovals
 from chalicelib.kernel.record import Actor
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from chalicelib.kernel.signing import PublicKey, Signer
 
 PREDICATE_TYPE = "urn:holdfast:predicate:baseline:v1"
+# KMS signs 4,096 bytes with Ed25519; DSSE puts some 40 before the statement. Source: KMS, Sign.
+MAX_STATEMENT_BYTES = 4_000
+VOTE_BYTES = 260  # of one approval by somebody whose name has 64 bytes
 
 
 class Vote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,9 +93,32 @@ def seal(
     target: str, agreed: state.Proposal, *, required: int, tool: str, signer: Signer, keyid: str
 ) -> bytes:
     """The signed envelope of an agreed proposal. Raises: TooFewApprovals."""
+    statement, predicate = _drawn_up(target, agreed, required, tool)
+    count(predicate.proposed, predicate.approved, required)
+    return dsse.seal(statement, signer, keyid)
+
+
+def check_size(target: str, agreed: state.Proposal, *, required: int, tool: str) -> None:
+    """Return if what will be signed fits, whoever the approvers are that are still to come.
+
+    Raises: NotAllowed: a proposal that gathers approvals must not turn out to be unsignable.
+    """
+    statement, predicate = _drawn_up(target, agreed, required, tool)
+    lacking = max(0, required - len(predicate.approved))
+    size = len(canon.encode(statement)) + lacking * VOTE_BYTES
+    if size > MAX_STATEMENT_BYTES:
+        raise NotAllowed(
+            f"the statement to be signed may come to {size} bytes; at most {MAX_STATEMENT_BYTES} "
+            "can be signed",
+            next_step="a shorter comment, or shorter names of people",
+        )
+
+
+def _drawn_up(
+    target: str, agreed: state.Proposal, required: int, tool: str
+) -> tuple[dict[str, Any], Predicate]:
     proposed = Vote(agreed.by, agreed.at, agreed.index, agreed.leaf)
     approved = [Vote(one.by, one.at, one.index, one.leaf) for one in agreed.approvals]
-    count(proposed, approved, required)
     predicate = Predicate(
         proposal=agreed.id,
         proposed=proposed,
@@ -105,16 +131,13 @@ def seal(
         tool=tool,
     )
     digest = {"sha256": agreed.sha256, "rfc9162Sha256": agreed.root}
-    return dsse.seal(
-        {
-            "_type": dsse.STATEMENT_TYPE,
-            "subject": [{"name": target, "digest": digest}],
-            "predicateType": PREDICATE_TYPE,
-            "predicate": msgspec.to_builtins(predicate),
-        },
-        signer,
-        keyid,
-    )
+    statement = {
+        "_type": dsse.STATEMENT_TYPE,
+        "subject": [{"name": target, "digest": digest}],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": msgspec.to_builtins(predicate),
+    }
+    return statement, predicate
 
 
 def verify(

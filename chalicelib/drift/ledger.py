@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.kernel.record import Draft, Entry
 
 WITNESSES = "witness/"
+BATCH = 1_000  # records after which an append moves the head of its stream; evidence.log
 
 
 def witness_key(stream: str, seq: int) -> str:
@@ -49,14 +50,10 @@ def append(desk: Desk, now: State, drafts: Sequence[Draft]) -> list[Entry]:
     Raises: Conflict, where the target's records have gone on since; as Journal.append.
     """
     entries = desk.journal.append(drafts, after={now.target: now.seq})
-    witness(desk, now.target, entries[0])
+    for first in entries[::BATCH]:
+        desk.objects.put(witness_key(now.target, first.record.seq), b"%d" % first.index)
     desk.states.grow(now, entries)
     return entries
-
-
-def witness(desk: Desk, stream: str, first: Entry) -> None:
-    """Leave the witness of an append to a stream, whose first record is ``first``."""
-    desk.objects.put(witness_key(stream, first.record.seq), b"%d" % first.index)
 
 
 def _check(desk: Desk, stream: str, state: State) -> None:

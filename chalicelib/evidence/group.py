@@ -12,7 +12,9 @@ from collections import OrderedDict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chalicelib.kernel.errors import Conflict
+import msgspec
+
+from chalicelib.kernel.errors import Conflict, CouldNotTell, Fork, HoldfastError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_DRAFTS = 500  # of one append; half of what one batch of the log holds
 MAX_STREAMS = 80  # likewise
+MAX_BYTES = 4 * 2**20  # of their bodies; likewise
 MAX_KNOWN = 256  # single records that are remembered
 
 
@@ -30,6 +33,7 @@ class _Job:
     def __init__(self, drafts: Sequence[Draft], after: Mapping[str, int]) -> None:
         self.drafts = drafts
         self.after = after
+        self.size_bytes = sum(len(msgspec.json.encode(one.body)) for one in drafts)
         self.done = False
         self.entries: list[Entry] = []
         self.error: BaseException | None = None
@@ -40,6 +44,16 @@ class _Job:
         except BaseException as error:  # noqa: BLE001 - it belongs to the thread that waits
             self.error = error
         self.done = True
+
+
+def _of_one(error: BaseException | None) -> bool:
+    """Whether it may be one job's error, and none of the others'.
+
+    Where it cannot be told whether anything was recorded, it is everybody's.
+    """
+    return isinstance(error, HoldfastError) and (
+        isinstance(error, Conflict) or not isinstance(error, CouldNotTell | Fork)
+    )
 
 
 class GroupJournal:
@@ -64,10 +78,12 @@ class GroupJournal:
     ) -> list[Entry]:
         """As the other's, which it may share with other threads' drafts."""
         fenced = after or {}
-        job = _Job(drafts, fenced)
         if {one.stream for one in drafts} - fenced.keys() or len(drafts) > MAX_DRAFTS:
+            with self._gate:
+                self._arrived()
             with self._turn:
                 return self._inner.append(drafts, after=after)
+        job = _Job(drafts, fenced)
         with self._gate:
             self._waiting.append(job)
             self._arrived()
@@ -97,13 +113,14 @@ class GroupJournal:
     def _take(self, own: _Job) -> list[_Job]:
         """The jobs of one append: the caller's, and what fits beside it, each stream once."""
         with self._gate:
-            taken, count, streams = [own], len(own.drafts), set(own.after)
+            taken, count, size, streams = [own], len(own.drafts), own.size_bytes, set(own.after)
             for job in self._waiting:
-                room = count + len(job.drafts) <= MAX_DRAFTS
+                room = count + len(job.drafts) <= MAX_DRAFTS and size + job.size_bytes <= MAX_BYTES
                 room &= len(streams | job.after.keys()) <= MAX_STREAMS
                 if job is not own and room and not streams & job.after.keys():
                     taken.append(job)
                     count += len(job.drafts)
+                    size += job.size_bytes
                     streams |= job.after.keys()
             self._waiting = [job for job in self._waiting if job not in taken]
         return taken
@@ -113,16 +130,17 @@ class GroupJournal:
         after = {stream: seq for job in jobs for stream, seq in job.after.items()}
         together = _Job(drafts, after)
         together.run(self._inner)
-        if isinstance(together.error, Conflict) and len(jobs) > 1:
-            # Nothing was recorded. One job's stream has gone on; the others are no part of that.
+        if len(jobs) > 1 and _of_one(together.error):
             for job in jobs:
                 job.run(self._inner)
-            return
-        entries = iter(together.entries)
-        for job in jobs:
-            job.error, job.done = together.error, True
-            if together.error is None:
-                job.entries = [next(entries) for _ in job.drafts]
+        else:
+            entries = iter(together.entries)
+            for job in jobs:
+                job.error, job.done = together.error, True
+                if together.error is None:
+                    job.entries = [next(entries) for _ in job.drafts]
+        with self._gate:
+            self._gate.notify_all()
 
     def recover(self) -> object:
         """Finish an append that crashed; one of another thread is none."""

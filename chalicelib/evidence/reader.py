@@ -228,7 +228,7 @@ class Reader:
             f"the state ends at {size} leaves, but {key} is locked",
             ours=ours,
             theirs=canon.encode({"batch": key, "sha256": canon.sha256(locked)}),
-            next_step="stop all writers, keep both, and restore the state of that batch",
+            next_step="holdfast evidence fsck; docs/operate.md, A batch that nobody signed",
         )
 
     def _leaves(self, at: int, stop: int, size: int) -> Iterator[tuple[int, bytes]]:

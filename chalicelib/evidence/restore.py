@@ -27,37 +27,88 @@ def lost(writeonce: WriteOnce, documents: Documents) -> bool:
     return documents.get(layout.STATE) is None and any(True for _ in writeonce.list(layout.BATCHES))
 
 
-def restore(writeonce: WriteOnce, documents: Documents, verifier: Verifier) -> int:
+class _Folded:
+    """What the locked batches lead to, and whether the last of them is under no checkpoint."""
+
+    def __init__(self) -> None:
+        self.edge, self.before = Frontier(), Frontier()
+        self.heads: dict[str, Head] = {}
+        self.data = b""
+        self.signed = True
+
+    def batch(self, key: str, data: bytes) -> None:
+        """Take the next batch. Raises: Missing; Malformed."""
+        self.before, self.data = self.edge.copy(), data
+        for leaf in bundle.decode(data):
+            digest = leaf_hash(leaf)
+            self.edge.append(digest)
+            one = record.decode(leaf)
+            last = self.heads.get(one.stream)
+            if one.seq != (last.seq if last else 0) + 1:
+                raise Missing(f"{key}: {one.stream} goes on with seq {one.seq}")
+            self.heads[one.stream] = head.grown(last, one.seq, digest.hex(), self.before.size)
+
+
+def restore(
+    writeonce: WriteOnce, documents: Documents, verifier: Verifier, *, adopt: str = ""
+) -> int:
     """Write the lost documents; returns the size that they say.
 
-    Every batch must lead to the checkpoint signed over it; the last may lack one, as after a crash.
-    No other writer may be at work. Raises: NotAllowed, where there is a state; Missing,
-    DigestMismatch, BadSignature, Malformed, where the batches do not hold.
+    Every batch must lead to the checkpoint signed over it. The last may lack one: an append that
+    crashed before it was signed, or what somebody put there who wants it signed. Without the state
+    nothing tells the two apart, so ``adopt`` must be its SHA-256, from somebody who has looked.
+    No other writer may be at work. Raises: NotAllowed, where there is a state, or a batch that
+    nobody has adopted; Missing, DigestMismatch, BadSignature, Malformed, where the batches do not
+    hold.
     """
     if documents.get(layout.STATE) is not None:
         raise NotAllowed("the log's state is there; nothing was restored")
+    folded = _fold(writeonce, verifier)
+    sha256 = canon.sha256(folded.data)
+    if not folded.signed and adopt != sha256:
+        leaves = [record.decode(leaf) for leaf in bundle.decode(folded.data)]
+        told = ", ".join(
+            sorted({f"{one.kind} of {one.stream} by {one.actor.name}" for one in leaves})
+        )
+        raise NotAllowed(
+            f"{layout.batch(folded.before.size)} is locked, and no checkpoint is signed over it: "
+            f"{len(leaves)} records ({told[:500]})",
+            next_step="an append that crashed, or a forgery that wants to be signed: ask those who "
+            f"are named; only if it is theirs: holdfast evidence repair --adopt {sha256}",
+        )
+    _write(documents, folded.heads)
+    value = state.state(verifier.name, folded.before, folded.edge, sha256)
+    documents.swap([Write(layout.STATE, 0, state.encode(value))])
+    return folded.edge.size
+
+
+def mend_heads(writeonce: WriteOnce, documents: Documents, verifier: Verifier) -> list[str]:
+    """The streams whose heads were not what the signed batches lead to, and now are.
+
+    No append may be unfinished, and no other writer at work. Raises: as :func:`restore`; Conflict.
+    """
+    folded = _fold(writeonce, verifier)
+    if not folded.signed:
+        raise NotAllowed(f"{layout.batch(folded.before.size)} is under no signed checkpoint")
+    return _write(documents, folded.heads)
+
+
+def _fold(writeonce: WriteOnce, verifier: Verifier) -> _Folded:
     signed = {layout.number(key, layout.CHECKPOINTS) for key in writeonce.list(layout.CHECKPOINTS)}
-    edge, before = Frontier(), Frontier()
-    heads: dict[str, Head] = {}
-    data = b""
+    folded = _Folded()
     for key in writeonce.list(layout.BATCHES):
-        if layout.number(key, layout.BATCHES) != edge.size or edge.size not in signed | {0}:
-            raise Missing(f"{key} does not follow on {edge.size} records under a checkpoint")
-        before, data = edge.copy(), writeonce.get(key)
-        for leaf in bundle.decode(data):
-            digest = leaf_hash(leaf)
-            edge.append(digest)
-            one = record.decode(leaf)
-            last = heads.get(one.stream)
-            if one.seq != (last.seq if last else 0) + 1:
-                raise Missing(f"{key}: {one.stream} goes on with seq {one.seq}")
-            heads[one.stream] = head.grown(last, one.seq, digest.hex(), before.size)
-        if edge.size in signed:
-            _check_root(writeonce, verifier, edge)
-    if max(size or 0 for size in signed | {0}) > edge.size:
-        raise Missing(f"a checkpoint is signed beyond the {edge.size} records that are there")
-    _write(documents, heads, state.state(verifier.name, before, edge, canon.sha256(data)))
-    return edge.size
+        size = folded.edge.size
+        if layout.number(key, layout.BATCHES) != size or size not in signed | {0}:
+            raise Missing(f"{key} does not follow on {size} records under a checkpoint")
+        folded.batch(key, writeonce.get(key))
+        folded.signed = folded.edge.size in signed
+        if folded.signed:
+            _check_root(writeonce, verifier, folded.edge)
+    if max(size or 0 for size in signed | {0}) > folded.edge.size:
+        raise Missing(
+            f"a checkpoint is signed beyond the {folded.edge.size} records that are there"
+        )
+    return folded
 
 
 def _check_root(writeonce: WriteOnce, verifier: Verifier, edge: Frontier) -> None:
@@ -67,12 +118,18 @@ def _check_root(writeonce: WriteOnce, verifier: Verifier, edge: Frontier) -> Non
         raise DigestMismatch(f"the records do not lead to the root that {key} signs")
 
 
-def _write(documents: Documents, heads: dict[str, Head], value: state.State) -> None:
-    """The heads, then the state: without it, an interrupted restore is simply run again."""
-    writes = []
+def _write(documents: Documents, heads: dict[str, Head]) -> list[str]:
+    """Write the heads that are others; gives their streams.
+
+    On a restore the state comes after them: an interrupted one is simply run again.
+    """
+    writes, changed = [], []
     for stream, last in sorted(heads.items()):
         there = documents.get(layout.head(stream))
-        writes.append(Write(layout.head(stream), there.version if there else 0, head.encode(last)))
+        due = head.encode(last)
+        if there is None or there.value != due:
+            writes.append(Write(layout.head(stream), there.version if there else 0, due))
+            changed.append(stream)
     for first in range(0, len(writes), _WRITES):
         documents.swap(writes[first : first + _WRITES])
-    documents.swap([Write(layout.STATE, 0, state.encode(value))])
+    return changed

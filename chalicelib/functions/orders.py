@@ -25,7 +25,7 @@ from aws_lambda_powertools.utilities.batch import (
 
 from chalicelib.drift import schedule
 from chalicelib.functions import runtime
-from chalicelib.kernel.errors import Busy, Conflict, HoldfastError
+from chalicelib.kernel.errors import Busy, Conflict, HoldfastError, Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,6 +94,12 @@ def each(
 def _order(work: Callable[[Target, Order], Done], body: str) -> None:
     try:
         order = schedule.decode(body.encode())
+    except Malformed as error:
+        # It will not be an order at the next delivery either, and holds up those behind it.
+        runtime.count("NoOrder")
+        runtime.logger.error("no order; dropped", extra={"body": body[:300], "code": error.code})
+        return
+    try:
         target = runtime.target_of(order)
         if target is not None:
             with runtime.journal().expected():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.drift import schedule
 from chalicelib.functions import orders, runtime
+from chalicelib.kernel.errors import NotAllowed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +26,14 @@ def overdue(event: Mapping[str, Any], context: runtime.Context) -> Any:
 
 def _give_up(target: Target, order: Order) -> Done:
     reason = schedule.overdue(target, order, "every attempt ended without an answer")
-    done = schedule.work(
-        runtime.desk(), target, order, reason, actor=runtime.ACTOR, progress=_quiet
-    )
+    try:
+        done = schedule.work(
+            runtime.desk(), target, order, reason, actor=runtime.ACTOR, progress=_quiet
+        )
+    except NotAllowed as error:  # of a time that is yet to come, after every attempt
+        runtime.count("NoOrder")
+        runtime.logger.error("no order; dropped", extra={"code": error.code, "why": error.message})
+        return schedule.Done(target.stream, None, [], repeated=True)
     if not done.repeated:
         runtime.count("Overdue")
     return done

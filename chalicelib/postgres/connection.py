@@ -52,7 +52,32 @@ _DSN_FORMS: Final = "expected postgresql://user@host:5432/database or host=… d
 
 # Before a session exists, libpq reports text only, no SQLSTATE; the texts are the server's (English
 # unless lc_messages says otherwise) and libpq's own. Sources: auth.c, postinit.c, fe-connect.c.
+_ROOTS: Final = "name a file of trusted roots in the DSN: sslrootcert=…"
 _REFUSED: Final[tuple[tuple[str, type[CouldNotTell], str, str], ...]] = (
+    (
+        "root certificate file",
+        Unreachable,
+        "the file of trusted root certificates is not there, or cannot be read",
+        _ROOTS,
+    ),
+    (
+        "certificate verify failed",
+        Unreachable,
+        "the server's certificate is signed by none of the trusted roots",
+        _ROOTS,
+    ),
+    (
+        "does not match host name",
+        Unreachable,
+        "the server's certificate is for another host name",
+        "name the host in the DSN as its certificate does",
+    ),
+    (
+        "does not support SSL",
+        Unreachable,
+        "the DSN wants TLS, and the server has none",
+        "set ssl = on at the server, or check that it is the right one",
+    ),
     (
         "password authentication failed",
         AuthenticationFailed,

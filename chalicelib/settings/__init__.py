@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,14 @@ if TYPE_CHECKING:
 FILE_NAME = "holdfast.toml"
 COMPILED_NAME = "holdfast.json"
 MAX_FILE_BYTES = 8 * 2**20  # tens of thousands of targets
-MAX_APPROVALS = 16
+_BOUNDS = {
+    "connect_timeout_seconds": (1, 300),
+    "statement_timeout_seconds": (1, 86_400),
+    "lock_timeout_seconds": (1, 3_600),
+    "scan_timeout_seconds": (1, 86_400),
+    "scans_per_host": (1, 100),
+}
+MAX_APPROVALS = 10  # what is signed for names each of them; see drift.baseline
 
 RDS_IAM = "rds-iam"  # of ``auth``: a token of RDS in place of a password
 
@@ -40,9 +48,9 @@ COMPILED_VERSION = 1
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,2048}")
 _REGION = re.compile(r"[a-z]{2,3}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
-_STAGE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_STAGE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?")  # names of roles are 64 characters
 # A password in a URI's authority or query, or as a keyword; what this misses, libpq's parser finds.
-_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|\bpassword\s*=")
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|(?:password|secret|passfile|_key)\s*=", re.IGNORECASE)
 
 
 class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -233,6 +241,9 @@ def load_compiled(path: Path) -> Settings:
 
 def _checked(loaded: Settings) -> Settings:
     path, file = loaded.path, loaded.file
+    for name, (least, most) in _BOUNDS.items():
+        if not least <= getattr(file.postgres, name) <= most:
+            raise ConfigError(f"{path}: [postgres] {name}: expected {least} to {most}")
     for slug, section in file.targets.items():
         check_target(path, slug, section)
     if file.aws is not None:
@@ -253,7 +264,7 @@ def check_aws(path: Path, file: File) -> None:
     if not _REGION.fullmatch(aws.region):
         raise ConfigError(f"{path}: [aws] region: expected one like eu-central-1")
     if not _STAGE.fullmatch(aws.stage):
-        raise ConfigError(f"{path}: [aws] stage: 1 to 32 lower-case letters, digits and hyphens")
+        raise ConfigError(f"{path}: [aws] stage: 1 to 24 lower-case letters, digits and hyphens")
 
 
 def read_bounded(path: Path) -> bytes:
@@ -311,7 +322,7 @@ def _check_way(where: str, section: TargetSection) -> None:
         raise ConfigError(f"{where}: secret is the name or ARN of a secret in Secrets Manager")
     if section.auth not in {"", RDS_IAM}:
         raise ConfigError(f"{where}: auth is {RDS_IAM!r}, or left out")
-    if section.dsn and _PASSWORD.search(section.dsn):
+    if section.dsn and _PASSWORD.search(urllib.parse.unquote(section.dsn)):
         raise ConfigError(
             f"{where}: the dsn carries a password",
             next_step="put the whole DSN into Secrets Manager, and its name into secret",

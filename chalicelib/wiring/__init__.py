@@ -6,9 +6,11 @@ machine needs no AWS library.
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING
 
 from chalicelib.drift.judge import Rules
+from chalicelib.kernel.errors import ConfigError
 from chalicelib.wiring.services import Services, concealed, rules, source
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def connect(loaded: settings.Settings) -> Services:
     Raises: ConfigError, KeyUnusable, StoreUnavailable; Fork, where the log contradicts itself.
     """
     if loaded.file.aws is not None:
+        needs_aws()
         from chalicelib.wiring import cloud  # noqa: PLC0415 - see above
 
         return cloud.connect(loaded)
@@ -34,8 +37,18 @@ def connect(loaded: settings.Settings) -> Services:
     return local.connect(loaded)
 
 
+def needs_aws() -> None:
+    """Return if the AWS libraries are installed. Raises: ConfigError."""
+    if importlib.util.find_spec("botocore") is None:
+        raise ConfigError(
+            "the settings have an [aws] section, and the AWS libraries are not installed",
+            next_step="pip install -e '.[aws,deploy]' in the clone",
+        )
+
+
 def caller(loaded: settings.Settings) -> str:
     """The person behind the AWS credentials. Raises: UsageError, where they name none."""
+    needs_aws()
     from chalicelib.aws import identity  # noqa: PLC0415 - see above
     from chalicelib.wiring import cloud  # noqa: PLC0415 - see above
 

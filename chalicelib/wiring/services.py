@@ -7,11 +7,12 @@ import hmac
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from chalicelib import __version__, settings
+from chalicelib.drift import ledger
 from chalicelib.drift.desk import Desk, Target
 from chalicelib.drift.judge import Rules
 from chalicelib.drift.judge import load as load_rules
@@ -39,6 +40,7 @@ LOG_STREAM = "log"
 OPENED = "log.opened"
 RESTORED = "log.restored"
 CONFIGURED = "target.configured"
+MAX_NAMED = 100  # streams that a record of a repair names
 
 
 class Vault(Protocol):
@@ -164,19 +166,25 @@ class Services:
 
         return restore.lost(self.desk.objects, self.documents)
 
-    def repair(self, actor: Actor) -> int:
+    def repair(self, actor: Actor, adopt: str = "") -> int:
         """What is derived, made again from what is locked: tiles, latest checkpoint, states.
 
-        Also the log's own state, if it was lost; that is recorded. Returns the log's size. Raises:
-        VerificationFailed, where the log itself does not hold.
+        Also the log's own state, if it was lost, and heads of streams that are not what the records
+        lead to; that is recorded. ``adopt``: as of ``restore.restore``. Returns the log's size.
+        Raises: VerificationFailed, where the log itself does not hold; NotAllowed.
         """
         from chalicelib.evidence import restore  # noqa: PLC0415 - as in fsck
 
+        stores = (self.desk.objects, self.documents, self.verifier)
+        done: dict[str, Any] = {}
         if self.state_lost:
-            size = restore.restore(self.desk.objects, self.documents, self.verifier)
-            at = timestamp(self.desk.clock.now())
-            self.log.append([Draft(RESTORED, LOG_STREAM, at, actor, {"size": size})])
+            done["size"] = restore.restore(*stores, adopt=adopt)
         self.log.recover()
+        if mended := restore.mend_heads(*stores):
+            done["streams"] = mended[:MAX_NAMED]
+        if done:
+            at = timestamp(self.desk.clock.now())
+            self.log.append([Draft(RESTORED, LOG_STREAM, at, actor, done)])
         for prefix in ("tile/", "state/"):
             for key in list(self.derived.list(prefix)):
                 self.derived.delete(key)
@@ -186,8 +194,9 @@ class Services:
         """Record that a target is added, before it is. Raises: ConfigError, if it cannot be."""
         edit.check_new_target(self.settings, name.slug, section)
         body = {**msgspec.to_builtins(section), "name": str(name)}
+        now = ledger.now(self.desk, str(name))
         at = timestamp(self.desk.clock.now())
-        self.log.append([Draft(CONFIGURED, str(name), at, actor, body)])
+        ledger.append(self.desk, now, [Draft(CONFIGURED, str(name), at, actor, body)])
 
 
 def rules(loaded: settings.Settings | None) -> Rules:

@@ -134,6 +134,24 @@ def test_only_the_functions_and_operators_sign(template):
     assert operators["Condition"]["ArnEquals"] == {"aws:PrincipalArn": {"Ref": "OperatorRoleArns"}}
 
 
+@pytest.mark.parametrize("bucket", ["EvidenceBucket", "DerivedBucket"])
+def test_only_the_functions_and_operators_write(template, bucket):
+    (found,) = (
+        one
+        for name, one in policies(template)
+        if name == f"{bucket}Policy" and one["Sid"] == "OnlyOurWriters"
+    )
+    condition, both, functions = found["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]["Fn::If"]
+    assert condition == "HasOperators"
+    named = {one["Fn::Sub"].split(":role/")[1] for one in functions}
+    assert named == {
+        template["Resources"][role]["Properties"]["RoleName"]["Fn::Sub"] for role in ROLES
+    }
+    (separator, (also, parts)) = both["Fn::Split"][0], both["Fn::Split"][1]["Fn::Join"]
+    assert (separator, also) == (",", ",")
+    assert parts == [*functions, {"Fn::Join": [",", {"Ref": "OperatorRoleArns"}]}]
+
+
 def test_names_of_roles_fit(template):
     """64 characters; the longest region is ap-southeast-1 and its like."""
     for role in ROLES:
@@ -148,7 +166,7 @@ def denied(template, bucket, action, **context):
     Conditions as IAM evaluates them: all must hold; a negated operator holds for a key that is not
     there, any other does not. Source: IAM User Guide, "Condition operators".
     """
-    keys = {"aws:SecureTransport": "true"}
+    keys = {"aws:SecureTransport": "true", "aws:PrincipalArn": "a role of ours"}
     keys |= {key.replace("__", ":").replace("_", "-"): value for key, value in context.items()}
     for name, statement in policies(template):
         if name == f"{bucket}Policy" and statement["Effect"] == "Deny":
@@ -171,6 +189,8 @@ def _holds(operator, condition, keys):
             return value == wanted
         case "StringNotEquals":
             return value != wanted
+        case "ArnNotEquals":  # test_only_the_functions_and_operators_write has whom it names
+            return value != "a role of ours"
         case "NumericLessThan":
             assert wanted == {"Ref": "RetentionDays"}
             return value is not None and value < 400
@@ -187,6 +207,7 @@ NEW = {"s3__if_none_match": "*"}
     [
         ("s3:PutObject", NEW, ""),
         ("s3:PutObject", {}, "OnlyIfNoneMatch"),
+        ("s3:PutObject", NEW | {"aws__PrincipalArn": "an administrator"}, "OnlyOurWriters"),
         ("s3:PutObject", NEW | {"aws__securetransport": "false"}, "OnlyEncryptedTransport"),
         ("s3:GetObject", {"aws__securetransport": "false"}, "OnlyEncryptedTransport"),
         ("s3:GetObjectVersion", {}, ""),

@@ -7,7 +7,7 @@ import pytest
 from evidence.place import Place, draft
 
 from chalicelib.evidence.group import GroupJournal
-from chalicelib.kernel.errors import Conflict, StoreUnavailable
+from chalicelib.kernel.errors import Conflict, StoreUnavailable, UsageError
 
 
 class Held:
@@ -183,3 +183,60 @@ def test_the_wait_for_others_is_bounded(held):
         gone.set()
         late.result()
     assert held.appends == [1]
+
+
+def test_a_draft_that_no_log_can_hold_fails_alone(held, place):
+    group = GroupJournal(held)
+    with ThreadPoolExecutor(16) as pool:
+        futures = start(pool, group, held, 2)
+        bad = pool.submit(group.append, [draft(float("nan"), "bad")], after={"bad": 0})
+        while len(group._waiting) < 3:
+            threading.Event().wait(0.001)
+        held.free.set()
+        for future in futures:
+            future.result()
+        assert isinstance(bad.exception(), UsageError)
+    assert place.log.size() == 1 + 4
+
+
+def test_an_append_stays_within_what_one_batch_holds(held, place):
+    group = GroupJournal(held)
+    large = "x" * 60_000
+    with ThreadPoolExecutor(16) as pool:
+        first = pool.submit(group.append, [draft(0, "first")], after={"first": 0})
+        assert held.entered.wait(30)
+        rest = [
+            pool.submit(
+                group.append, [draft(i, f"s{n}", text=large) for i in range(40)], after={f"s{n}": 0}
+            )
+            for n in range(4)
+        ]
+        while len(group._waiting) < 4:
+            threading.Event().wait(0.001)
+        held.free.set()
+        for future in (first, *rest):
+            future.result()
+    assert held.appends == [1, 40, 40, 40, 40]  # 2.4 MB each
+
+
+def test_who_was_appended_by_another_thread_does_not_wait_on(held):
+    group = GroupJournal(held, gather_seconds=60.0)
+    gone = threading.Event()
+
+    def slow():
+        with group.expected():
+            assert gone.wait(50)
+
+    with ThreadPoolExecutor(4) as pool:
+        late = pool.submit(slow)
+        while not group._expected:
+            threading.Event().wait(0.001)
+        waiting = pool.submit(group.append, [draft(1, "s1")], after={"s1": 0})
+        while not group._waiting:
+            threading.Event().wait(0.001)
+        held.free.set()
+        [job] = group._waiting
+        group._run(group._take(job))  # as another thread whose turn it is
+        assert len(waiting.result(30)) == 1
+        gone.set()
+        late.result()

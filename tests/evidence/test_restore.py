@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.evidence import layout
-from chalicelib.evidence.restore import lost, restore
+from chalicelib.evidence import head, layout
+from chalicelib.evidence.restore import lost, mend_heads, restore
+from chalicelib.kernel import canon
 from chalicelib.kernel.errors import BadSignature, DigestMismatch, Missing, NotAllowed
+from chalicelib.kernel.store import Write
 
 
 def lose(place):
@@ -13,8 +15,8 @@ def lose(place):
         path.unlink()
 
 
-def restored(place):
-    return restore(place.writeonce, place.documents, place.verifier)
+def restored(place, **options):
+    return restore(place.writeonce, place.documents, place.verifier, **options)
 
 
 @pytest.fixture
@@ -57,11 +59,30 @@ def test_an_empty_store_has_lost_nothing(place):
 
 
 def test_an_append_that_was_locked_and_not_signed_is_finished(grown):
+    """But only if somebody has looked: it may as well be forged."""
     grown.file(layout.checkpoint(308)).unlink()
     lose(grown)
-    assert restored(grown) == 308
+    for adopt in ("", "0" * 64):
+        with pytest.raises(NotAllowed, match=r"2 records \(scan of other by ana\)") as error:
+            restored(grown, adopt=adopt)
+        assert grown.documents.get(layout.STATE) is None
+    sha256 = canon.sha256(grown.file(layout.batch(306)).read_bytes())
+    assert sha256 in error.value.next_step
+    assert restored(grown, adopt=sha256) == 308
     grown.log.recover()
     assert grown.log.size() == 308
+
+
+def test_heads_that_are_not_what_the_records_lead_to_are_mended(grown):
+    key = layout.head("scan")
+    good = grown.documents.get(key)
+    older = head.encode(head.Head(1, "0" * 64, ((1, 0),)))
+    grown.documents.swap([Write(key, good.version, older)])
+    ports = (grown.writeonce, grown.documents, grown.verifier)
+    assert mend_heads(*ports) == ["scan"]
+    assert grown.documents.get(key).value == good.value
+    assert mend_heads(*ports) == []
+    assert grown.fsck().ok
 
 
 @pytest.mark.parametrize(

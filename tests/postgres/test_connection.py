@@ -186,6 +186,23 @@ def test_a_server_that_speaks_something_else_is_unreachable():
         thread.join()
 
 
+@pytest.mark.parametrize(
+    ("how", "reason", "next_step"),
+    [
+        (
+            "sslmode=verify-full sslrootcert=/nowhere.pem",
+            "trusted root certificates",
+            "sslrootcert",
+        ),
+        ("sslmode=require", "wants TLS, and the server has none", "ssl = on"),
+    ],
+)
+def test_why_there_is_no_tls_is_said(database, how, reason, next_step):
+    with pytest.raises(Unreachable, match=reason) as error:
+        connect(f"{database.server.dsn('test')} {how}")
+    assert next_step in error.value.next_step
+
+
 def test_the_first_host_that_answers_is_taken(database):
     dsn = f"host=127.0.0.1,127.0.0.1 port={closed_port()},{database.server.port} user=postgres"
     with contextlib.closing(
@@ -198,6 +215,12 @@ def test_the_first_host_that_answers_is_taken(database):
     ("text", "kind", "reason"),
     [
         ('FATAL:  role "eve" does not exist', AuthenticationFailed, "no such role"),
+        ("SSL error: certificate verify failed", Unreachable, "none of the trusted roots"),
+        (
+            'server certificate for "a.example" does not match host name "b.example"',
+            Unreachable,
+            "another host name",
+        ),
         ('FATAL:  Peer authentication failed for user "eve"', AuthenticationFailed, "refused"),
         ("FATAL:  the database system is starting up", Unreachable, "starting or stopping"),
         ("FATAL:  sorry, too many clients already", Unreachable, "connections are taken"),
