@@ -142,15 +142,15 @@ class DynamoDocuments:
 
     def _document(self, item: Mapping[str, Any]) -> Document:
         try:
-            version = int(item["v"]["N"])
-            if version < 1:
-                raise ValueError(version)
-            return Document(version, bytes(item["d"]["B"]))
+            found = Document(int(item["v"]["N"]), bytes(item["d"]["B"]))
         except (KeyError, ValueError, TypeError):
+            found = None
+        if found is None or found.version < 1:
             raise Malformed(
                 f"an item of {self._table} is no document",
                 next_step="find out in CloudTrail who wrote it, and restore the table",
-            ) from None
+            )
+        return found
 
 
 def _reasons(error: ClientError) -> Sequence[str]:

@@ -13,7 +13,7 @@ from chalicelib.aws import session
 from chalicelib.aws.queue import SqsQueue
 from chalicelib.drift import schedule
 from chalicelib.functions import runtime
-from chalicelib.kernel.errors import Malformed
+from chalicelib.kernel.errors import Malformed, VerificationFailed
 from chalicelib.wiring import cloud
 
 if TYPE_CHECKING:
@@ -26,15 +26,19 @@ def dispatch(event: Mapping[str, Any], context: runtime.Context) -> dict[str, An
     section = cloud.section(runtime.loaded())
     found = cloud.where(section)
     with runtime.measured():
-        sent = schedule.dispatch(
-            runtime.desk(),
-            runtime.loaded().targets(),
-            SqsQueue(cloud.of(section).client("sqs"), found.scan_queue, pause=session.pause),
-            scheduled_at=scheduled_at,
-            period=timedelta(minutes=found.period_minutes),
-            actor=runtime.ACTOR,
-            settings_sha256=runtime.loaded().sha256,
-        )
+        try:
+            sent = schedule.dispatch(
+                runtime.desk(),
+                runtime.loaded().targets(),
+                SqsQueue(cloud.of(section).client("sqs"), found.scan_queue, pause=session.pause),
+                scheduled_at=scheduled_at,
+                period=timedelta(minutes=found.period_minutes),
+                actor=runtime.ACTOR,
+                settings_sha256=runtime.loaded().sha256,
+            )
+        except VerificationFailed:
+            runtime.count("Forks")
+            raise
         runtime.count("Dispatched")
     said = {"scheduled_at": scheduled_at.isoformat(), "targets": sent}
     runtime.logger.info("dispatched", extra={**said, "request": context.aws_request_id})

@@ -25,7 +25,13 @@ from aws_lambda_powertools.utilities.batch import (
 
 from chalicelib.drift import schedule
 from chalicelib.functions import runtime
-from chalicelib.kernel.errors import Busy, Conflict, HoldfastError, Malformed
+from chalicelib.kernel.errors import (
+    Busy,
+    Conflict,
+    HoldfastError,
+    Malformed,
+    VerificationFailed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,6 +114,8 @@ def _order(work: Callable[[Target, Order], Done], body: str) -> None:
     except HoldfastError as error:
         if isinstance(error, Conflict):
             runtime.count("AppendConflicts")
+        elif isinstance(error, VerificationFailed):
+            runtime.count("Forks")
         runtime.logger.warning(
             "to come again",
             extra={"order": body[:300], "code": error.code, "reason": error.message},

@@ -155,7 +155,9 @@ def bench_cold_starts(rounds=5):
             )
             for _ in range(rounds)
         ]
-        loaded, whole = (min(one) for one in zip(*(map(float, r.stdout.split()) for r in runs)))
+        loaded, whole = (
+            min(one) for one in zip(*(map(float, r.stdout.split()) for r in runs), strict=True)
+        )
         say(
             f"cold start of {name}: imports",
             f"{loaded * 1000:.0f} ms; with every adapter and client {whole * 1000:.0f} ms",
