@@ -10,8 +10,11 @@ import pytest
 from typer.main import get_command
 
 from chalicelib import settings
+from chalicelib.aws.checks import Check
+from chalicelib.aws.cost import Bill, Fleet
 from chalicelib.cli.app import app
 from chalicelib.drift.finding import Finding, When
+from chalicelib.evidence.account import Problem, Repeat, Report
 from chalicelib.kernel.errors import Conflict, CouldNotTell, VerificationFailed
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +48,7 @@ def test_commands_that_are_shown_exist(page):
     shown = re.findall(r"(?m)^(?:\$ )?holdfast [^#\n]*|`holdfast [^`\n]*`", page.read_text())
     for line in shown:
         words = shlex.split(line.strip("`$ ").replace("…", "X"))[1:]
-        if words[:1] == ["--as"]:
+        while words[:1] in (["--as"], ["--config"]):
             words = words[2:]
         path = tuple(words[:1]) if (words[0],) in known else ()
         if len(words) > 1 and (words[0], words[1].split("|")[0]) in known:
@@ -100,3 +103,30 @@ def test_the_codes_of_failures_are_documented():
     for kind in leaves(CouldNotTell) | leaves(VerificationFailed):
         if kind not in {CouldNotTell, VerificationFailed, Conflict}:
             assert f"`{kind('').code}`" in text, kind
+
+
+def section(page, heading):
+    """The text under a heading of a page, up to the next of its kind."""
+    text = (ROOT / "docs" / page).read_text()
+    return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def test_the_lines_of_the_service_are_documented():
+    text = section("output.md", "`holdfast serve --json`")
+    code = "".join(
+        (ROOT / "chalicelib" / path).read_text()
+        for path in ("cli/service.py", "cli/ticks.py", "drift/schedule.py")
+    )
+    events = set(re.findall(r'(?:"event": |kind = )"([a-z ]+)"', code))
+    assert {"scan", "recorded", "finding closed", "stopping"} <= events
+    documented = set(re.findall(r"(?m)^\| `([a-z ]+)` \| ", text)) - {"event"}
+    assert documented == events
+
+
+def test_the_json_of_the_bill_and_of_a_reconciliation_is_documented():
+    text = section("output.md", "`--json` of `holdfast aws`")
+    for field in {*Bill.__struct_fields__, *Fleet.__struct_fields__, *Check.__struct_fields__}:
+        assert f"`{field}`" in text, field
+    text = section("output.md", "`holdfast evidence reconcile --json`")
+    for field in {*Report.__struct_fields__, *Problem.__struct_fields__, *Repeat.__struct_fields__}:
+        assert f"`{field}`" in text, field

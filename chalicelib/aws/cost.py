@@ -30,6 +30,7 @@ GIB: Final = 2**30  # AWS bills S3 and CloudWatch in units of 2^30 bytes and cal
 MAX_TARGETS: Final = 1_000_000
 MAX_OBJECTS: Final = 10_000_000
 MAX_PERIOD_MINUTES: Final = 31 * 1_440
+SCHEDULE_MINUTES: Final = (5, 10, 15, 30, 60, 120, 240)  # of infra's template; a test compares
 MAX_RETENTION_DAYS: Final = 36_500
 MAX_USD: Final = 1_000_000
 
@@ -49,8 +50,8 @@ NOTES: Final = (
     ),
 )
 
-_PERIOD = re.compile(r"([1-9][0-9]{0,5})([mhd])")
-_MINUTES: Final = {"m": 1, "h": 60, "d": 1_440}
+_PERIOD = re.compile(r"([1-9][0-9]{0,5})([mh])")
+_MINUTES: Final = {"m": 1, "h": 60}
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,9 +109,11 @@ class Bill(msgspec.Struct, frozen=True):
     fleet: Fleet
     scans: int
     lines: list[Line]
+    services: dict[str, float]  # the sums of the lines
     usd: float
     growth_gb: float
     region: str
+    currency: str
     as_of: str
     unverified: list[str]
     notes: list[str]
@@ -133,11 +136,16 @@ class _Meter(NamedTuple):
 
 
 def period_minutes(text: str) -> int:
-    """The minutes of ``15m``, ``1h``, ``2d``. Raises: UsageError."""
+    """The minutes of ``15m``, ``1h``; one of SCHEDULE_MINUTES. Raises: UsageError."""
     found = _PERIOD.fullmatch(text)
     minutes = int(found[1]) * _MINUTES[found[2]] if found else 0
-    if not 1 <= minutes <= MAX_PERIOD_MINUTES:
-        raise UsageError(f"not a period: {text[:20]!r}; expected 15m, 1h, 2d, at most 31d")
+    if minutes not in SCHEDULE_MINUTES:
+        known = ", ".join(
+            f"{one // 60}h" if one % 60 == 0 else f"{one}m" for one in SCHEDULE_MINUTES
+        )
+        raise UsageError(
+            f"not a period of the schedule on AWS: {text[:20]!r}; ScheduleMinutes has {known}"
+        )
     return minutes
 
 
@@ -147,12 +155,17 @@ def shipped_prices() -> Prices:
     return parse_prices(text, "prices.toml")
 
 
+def shipped_path() -> str:
+    """Where the shipped price list is, to be copied."""
+    return str(resources.files("chalicelib.aws").joinpath("prices.toml"))
+
+
 def parse_prices(data: bytes, name: str) -> Prices:
     """A price list in the form of ``prices.toml``. Raises: ConfigError."""
     try:
         found = msgspec.convert(tomllib.loads(data.decode()), Prices)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"{name}: {error}", next_step="start from prices.toml") from error
+        raise ConfigError(f"{name}: {error}", next_step=f"start from {shipped_path()}") from error
     missing = sorted(PRICES - found.prices.keys())
     surplus = sorted(found.prices.keys() - PRICES)
     if missing or surplus:
@@ -179,24 +192,38 @@ def bill(fleet: Fleet, prices: Prices) -> Bill:
         fleet=fleet,
         scans=scans,
         lines=lines,
+        services=_services(lines),
         usd=sum(line.usd for line in lines),
         growth_gb=growth / GIB,
         region=prices.region,
+        currency=prices.currency,
         as_of=prices.as_of,
         unverified=sorted(key for key in used if not prices.prices[key].verified),
         notes=_notes(fleet),
     )
 
 
+def _services(lines: Sequence[Line]) -> dict[str, float]:
+    """What each service costs, in the order of the bill."""
+    found = dict.fromkeys((line.service for line in lines), 0.0)
+    for line in lines:
+        found[line.service] += line.usd
+    return found
+
+
+def _with_secret(fleet: Fleet) -> int:
+    """How many targets have a secret."""
+    return fleet.targets if fleet.secrets is None else fleet.secrets
+
+
 def _check(fleet: Fleet) -> None:
-    secrets = fleet.secrets or 0
     for what, value, least, most in (
         ("targets", fleet.targets, 1, MAX_TARGETS),
         ("the period in minutes", fleet.period_minutes, 1, MAX_PERIOD_MINUTES),
         ("objects", fleet.objects, 0, MAX_OBJECTS),
         ("drift", fleet.drift, 0, 1),
         ("retention in days", fleet.retention_days, 1, MAX_RETENTION_DAYS),
-        ("secrets", secrets, 0, MAX_TARGETS),
+        ("secrets, one a target", _with_secret(fleet), 0, fleet.targets),
         ("NAT gateways", fleet.nat_gateways, 0, 1_000),
         ("interface endpoints", fleet.endpoint_zones, 0, 1_000),
     ):
@@ -209,6 +236,7 @@ def _sources(fleet: Fleet, periods: int, scans: int) -> list[tuple[int, str, Usa
     changes = round(scans * fleet.drift)
     return [
         (scans, "scans", usage.SCAN),
+        (periods * _with_secret(fleet), "scans with a secret", usage.SECRET),
         (scans * fleet.objects, "objects read", usage.OBJECT),
         (periods * math.ceil(fleet.targets / usage.BATCH), "appends", usage.APPEND),
         (changes, "changed scans", usage.CHANGE),
@@ -230,7 +258,6 @@ def _terms(sources: Iterable[tuple[int, str, Usage]], *fields: str) -> list[_Ter
 
 def _meters(fleet: Fleet, sources: list[tuple[int, str, Usage]]) -> list[_Meter]:
     """Every line of the bill: which price, on how much of what."""
-    secrets = fleet.targets if fleet.secrets is None else fleet.secrets
     held = ("months of retention", round(fleet.retention_days / MONTH_DAYS, 4))
     logs_held = ("months kept", usage.LOG_RETENTION_MONTHS)
     bytes_ = ("GB of a byte", 1 / GIB)
@@ -260,12 +287,14 @@ def _meters(fleet: Fleet, sources: list[tuple[int, str, Usage]]) -> list[_Meter]
         _Meter("S3", "evidence held", "s3_storage", used("s3_bytes"), [held, bytes_]),
         _Meter("KMS", "keys", "kms_keys", there(usage.KEYS, "keys")),
         _Meter("KMS", "signatures", "kms_requests", used("kms_requests")),
-        _Meter("Secrets Manager", "secrets", "secrets", there(secrets + 1, "secrets")),
+        _Meter("Secrets Manager", "secrets", "secrets", there(_with_secret(fleet) + 1, "secrets")),
         _Meter("Secrets Manager", "reads", "secret_reads", used("secret_reads")),
         _Meter("CloudWatch", "logs taken in", "log_ingestion", used("log_bytes"), [bytes_]),
         _Meter("CloudWatch", "logs held", "log_storage", used("log_bytes"), [logs_held, bytes_]),
-        _Meter("CloudWatch", "metrics", "metrics", there(usage.METRICS, "metrics")),
-        _Meter("CloudWatch", "alarms", "alarms", there(usage.ALARMS, "alarms")),
+        _Meter(
+            "CloudWatch", "metrics", "metrics", there(usage.METRICS, "metrics of the functions")
+        ),
+        _Meter("CloudWatch", "alarms", "alarms", there(usage.ALARMS, "alarms of the template")),
         _Meter("CloudWatch", "dashboard", "dashboards", there(usage.DASHBOARDS, "dashboard")),
         _Meter("SNS", "publishes", "sns_publishes", used("sns_publishes")),
         _Meter("SNS", "e-mails", "sns_emails", used("sns_emails")),
@@ -297,10 +326,16 @@ def _line(meter: _Meter, price: Price) -> Line:
         quantity *= factor
         words += f" x {name}"
         numbers += f" / {GIB:,}" if factor == 1 / GIB else f" x {number(factor)}"
-    words += f" x ${number(price.usd)} for {price.per:,} {price.unit}{'s' * (price.per > 1)}"
+    words += f" x ${number(price.usd)} for {price.per:,} {_many(price)}"
     numbers += f" x ${number(price.usd)}" + (f" / {price.per:,}" if price.per > 1 else "")
     usd = quantity * price.usd / price.per
     return Line(meter.service, meter.what, words, numbers, usd, meter.price)
+
+
+def _many(price: Price) -> str:
+    if price.per == 1:
+        return price.unit
+    return price.unit + ("es" if price.unit.endswith("sh") else "s")
 
 
 def number(value: float) -> str:

@@ -42,6 +42,8 @@ NEEDED: Final = (
 )
 COPIED: Final = ("app.py", "chalicelib", ".chalice", "infra", "requirements.txt", "vendor")
 SETTINGS: Final = "holdfast.json"  # at the root of the zip
+INSTALL: Final = "pip install -e '.[aws,deploy]'  # in the clone"
+ROOT: Final = "/var/task"  # where Lambda unpacks the zip: LAMBDA_TASK_ROOT
 LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", "*.pyc", "deployments", "deployed")
 
 # Versions of Python that Lambda runs and Chalice 1.34 packages for. Source: AWS Lambda developer
@@ -81,10 +83,22 @@ def runtime(version: Sequence[int]) -> str:
 def packager() -> str:
     """The version of Chalice. Raises: ConfigError, where it is not installed."""
     if importlib.util.find_spec("chalice") is None:
-        raise ConfigError("Chalice is not installed", next_step="pip install 'holdfast[deploy]'")
+        raise ConfigError("Chalice is not installed", next_step=INSTALL)
     from importlib.metadata import version  # noqa: PLC0415 - only where it is deployed
 
     return version("chalice")
+
+
+def project(*starts: Path) -> Path:
+    """The project's folder: the first of ``starts``, or above one of them, with ``app.py``.
+
+    Where there is none it is the first of them, of which :func:`check_project` says what it lacks.
+    """
+    for start in starts:
+        for folder in (start, *start.parents):
+            if (folder / "app.py").is_file() and (folder / ".chalice").is_dir():
+                return folder
+    return starts[0]
 
 
 def check_project(folder: Path) -> None:
@@ -93,7 +107,7 @@ def check_project(folder: Path) -> None:
     if missing:
         raise ConfigError(
             f"{folder} is not the project's folder: there is no {', '.join(missing)}",
-            next_step="deploy from a clone of Holdfast, with holdfast.toml in it",
+            next_step="deploy from a clone of Holdfast, with holdfast.toml in it or below it",
         )
 
 
@@ -107,7 +121,7 @@ def check_stage(folder: Path, stage: str) -> None:
     if stage not in stages:
         raise ConfigError(
             f"{path} has no stage {stage!r}; it has {', '.join(sorted(stages)) or 'none'}",
-            next_step=f"--stage {min(stages)}, or add the stage" if stages else "add it",
+            next_step=f'add  "{stage}": {{}}  under "stages" in that file',
         )
 
 

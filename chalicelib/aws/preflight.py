@@ -51,6 +51,7 @@ _SECRET_ARN: Final = re.compile(
     r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):\d{12}:secret:"
 )
 _MISSING: Final = "ResourceNotFoundException"
+_BUNDLE: Final = f"sslrootcert={packaging.ROOT}/rds-global-bundle.pem"
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -90,11 +91,13 @@ def account(
     targets: Sequence[Watched],
     given: Mapping[str, str],
     opened: bool,
+    vendor: Path | None = None,
 ) -> Iterator[Check]:
     """What deploying needs of the account: credentials, key, quotas, and the targets' secrets.
 
     ``given``: parameters of the template; the others are as ``stack`` has them, or the defaults.
-    ``opened``: the log has its key, so that nobody has to sign its first record.
+    ``opened``: the log has its key, so that nobody has to sign its first record. ``vendor``: the
+    folder whose files are shipped at the root of the zip.
     """
     try:
         who = identity(clients("sts"))
@@ -116,7 +119,7 @@ def account(
     for target in targets:
         yield asked(
             f"target {target.slug}",
-            lambda: _target(clients, target, region, chosen),  # noqa: B023
+            lambda: _target(clients, target, region, chosen, vendor),  # noqa: B023
         )
 
 
@@ -164,7 +167,7 @@ def _operator(who: Identity, roles: str) -> str:
     arn = f"arn:aws:iam::{who.account}:role/{role}" if role else who.arn
     raise Wrong(
         "the key's policy will not let these credentials sign the log's first record",
-        f"--parameter OperatorRoleArns={arn} (with the role's path, if it has one)",
+        f"--parameter OperatorRoleArns={arn}  # with the role's path, if it has one",
     )
 
 
@@ -184,11 +187,17 @@ def _concurrency(client: Any, chosen: Mapping[str, str]) -> str:
     return f"{there} executions at once are free, {needed} are needed"
 
 
-def _target(clients: Clients, target: Watched, region: str, chosen: Mapping[str, str]) -> str:
+def _target(
+    clients: Clients,
+    target: Watched,
+    region: str,
+    chosen: Mapping[str, str],
+    vendor: Path | None,
+) -> str:
     if target.secret:
         return _target_secret(clients("secretsmanager"), target.secret, region, chosen)
     if target.dsn:
-        return _iam_login(target.dsn, chosen["DatabaseUsers"])
+        return _iam_login(target.dsn, chosen["DatabaseUsers"], vendor)
     raise Wrong(
         "neither a secret nor a DSN for IAM: its DSN comes from an environment variable",
         f'[targets.{target.slug}] secret = "holdfast/{target.slug}", in holdfast.toml',
@@ -206,7 +215,11 @@ def _target_secret(client: Any, secret: str, region: str, chosen: Mapping[str, s
             f"the scan function may only read secrets named {chosen['SecretPrefix']}…",
             "rename the secret, or deploy with --parameter SecretPrefix=…",
         )
-    return f"{found}; the database itself is not asked from here"
+    return (
+        f"{found}; not read, and the database is not asked from here: that its DSN has "
+        "sslmode=verify-full, and an sslrootcert that is in the package, is not looked at "
+        "(docs/deploy.md, TLS)"
+    )
 
 
 def secret_there(client: Any, secret: str) -> str:
@@ -229,7 +242,7 @@ def secret_there(client: Any, secret: str) -> str:
     return f"secret {found['Name']} is there"
 
 
-def _iam_login(dsn: str, users: str) -> str:
+def _iam_login(dsn: str, users: str, vendor: Path | None) -> str:
     try:
         parts = urlsplit(dsn)
         user, host = parts.username, parts.hostname
@@ -238,15 +251,32 @@ def _iam_login(dsn: str, users: str) -> str:
     if parts_missing := [n for n, v in (("user", user), ("host", host)) if not v]:
         raise Wrong(
             f"its DSN names no {' and no '.join(parts_missing)}",
-            'dsn = "postgresql://user@host/database?sslmode=verify-full"',
+            f'dsn = "postgresql://user@host/database?sslmode=verify-full&{_BUNDLE}"',
         )
-    if parse_qs(parts.query).get("sslmode") != ["verify-full"]:
+    options = parse_qs(parts.query)
+    if options.get("sslmode") != ["verify-full"]:
         raise Wrong(
-            "an IAM token would go to a server that nobody verified", "add ?sslmode=verify-full"
+            "an IAM token would go to a server that nobody verified",
+            f"add ?sslmode=verify-full&{_BUNDLE}",
         )
+    _root_certificate(options.get("sslrootcert", [""])[-1], vendor)
     if not any(one.strip().endswith(f"/{user}") for one in users.split(",")):
         raise Wrong(
             f"the scan function may not log in as {user}",
             "--parameter DatabaseUsers=arn:aws:rds-db:REGION:ACCOUNT:dbuser:RESOURCE/" + str(user),
         )
     return f"IAM login as {user} on {host}; the database itself is not asked from here"
+
+
+def _root_certificate(path: str, vendor: Path | None) -> None:
+    """Return if the functions have the certificates to verify a server against. Raises: Wrong."""
+    bundle = "Amazon's certificate bundle into vendor/ (docs/deploy.md, TLS)"
+    if not path:
+        raise Wrong(
+            "its DSN has sslmode=verify-full and no sslrootcert: the functions have no certificate "
+            "to verify the server against",
+            f"add &{_BUNDLE}, and {bundle}",
+        )
+    name = path.removeprefix(f"{packaging.ROOT}/")
+    if vendor is not None and name != path and not (vendor / name).is_file():
+        raise Wrong(f"its sslrootcert is {path}, and there is no vendor/{name}", f"put {bundle}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import textwrap
 import time
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -16,12 +18,14 @@ from chalicelib import settings
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, load_settings
 from chalicelib.cli.cost import cost
-from chalicelib.cli.text import complain, count, emit, plain, say
-from chalicelib.kernel.errors import ConfigError, NotAllowed, UsageError
+from chalicelib.cli.text import count, emit, err, out, plain, say
+from chalicelib.kernel.errors import ConfigError, CouldNotTell, NotAllowed, UsageError
 from chalicelib.settings import edit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
 
     from chalicelib.aws.changes import Change
     from chalicelib.aws.checks import Check
@@ -46,11 +50,14 @@ ParameterOption = Annotated[
 
 VERDICT_STYLES = {"ok": "green", "wrong": "bold red", "could not tell": "bold yellow"}
 ACTION_STYLES = {"Add": "green", "Modify": "yellow", "Remove": "bold red"}
+ASKED_FIRST = ("credentials", "parameters")  # where these fail, every other question does
 MAX_PARAMETER_CHARACTERS = 4_096  # CloudFormation quotas, "Parameter values"
 
 
 @group.command("check")
-def check(stage: StageOption = "", as_json: JsonFlag = False) -> None:
+def check(
+    stage: StageOption = "", parameter: ParameterOption = None, as_json: JsonFlag = False
+) -> None:
     """Look at what deploying needs, and at the stack. Exit 0 all right, 1 wrong, 3 unknown."""
     _needs_botocore()
     from chalicelib.aws import checks as lines  # noqa: PLC0415 - an extra
@@ -58,15 +65,16 @@ def check(stage: StageOption = "", as_json: JsonFlag = False) -> None:
     from chalicelib.wiring import cloud  # noqa: PLC0415 - an extra
 
     loaded, own = _settings(stage)
+    given = _parameters(parameter)
     client = cloud.of(own).client
-    checks = [_settings_line(loaded, own), *_before(loaded, own, {})]
+    checks = [_settings_line(loaded, own), *_before(loaded, own, given)]
     if all(one.verdict is lines.Verdict.OK for one in checks if one.what == "credentials"):
         checks += health.look(client, cloud.stack(own), opened=bool(loaded.file.log.key))
     code = lines.exit_code(checks)
     if as_json:
         emit({"exit_code": code, "checks": [msgspec.to_builtins(one) for one in checks]})
     else:
-        _show_checks(checks)
+        _show_checks(checks, out())
     finish(code)
 
 
@@ -151,7 +159,8 @@ group.command("cost")(cost)
 def _needs_botocore() -> None:
     if importlib.util.find_spec("botocore") is None:
         raise ConfigError(
-            "the AWS library is not installed", next_step="pip install 'holdfast[aws,deploy]'"
+            "the AWS library is not installed",
+            next_step="pip install -e '.[aws,deploy]'  # in the clone",
         )
 
 
@@ -204,7 +213,7 @@ def _packaged(loaded: Settings, own: AwsSection) -> AbstractContextManager[Packa
 
     say("packaging with Chalice; the first time, it downloads the dependencies")
     return packaging.package(
-        loaded.path.parent,
+        _project(loaded),
         stage=own.stage,
         region=own.region,
         settings=settings.compiled(loaded),
@@ -220,8 +229,9 @@ def _before(loaded: Settings, own: AwsSection, given: Mapping[str, str]) -> list
         preflight.Watched(slug, one.secret, one.dsn if one.auth else "")
         for slug, one in sorted(loaded.file.targets.items())
     ]
+    folder = _project(loaded)
     return [
-        *preflight.project(loaded.path.parent, own.stage, sys.version_info[:2]),
+        *preflight.project(folder, own.stage, sys.version_info[:2]),
         *preflight.account(
             cloud.of(own).client,
             stack=cloud.stack(own),
@@ -229,8 +239,16 @@ def _before(loaded: Settings, own: AwsSection, given: Mapping[str, str]) -> list
             targets=targets,
             given=given,
             opened=bool(loaded.file.log.key),
+            vendor=folder / "vendor",
         ),
     ]
+
+
+def _project(loaded: Settings) -> Path:
+    """The project's folder: that of the settings, or above it, or where the command runs."""
+    from chalicelib.aws import packaging  # noqa: PLC0415 - an extra
+
+    return packaging.project(loaded.path.parent, Path.cwd())
 
 
 def _settings_line(loaded: Settings, own: AwsSection) -> Check:
@@ -242,29 +260,41 @@ def _settings_line(loaded: Settings, own: AwsSection) -> Check:
 
 
 def _preflight(loaded: Settings, own: AwsSection, given: Mapping[str, str]) -> None:
-    """Return if nothing is wrong; what could not be told is said. Raises: ConfigError."""
+    """Return if nothing is wrong; what could not be told is said.
+
+    Raises: ConfigError; CouldNotTell, where AWS gives no answer at all: then nothing can follow.
+    """
     from chalicelib.aws.checks import Verdict  # noqa: PLC0415 - an extra
 
     checks = _before(loaded, own, given)
-    for one in checks:
-        if one.verdict is not Verdict.OK:
-            complain(f"{one.what}: {one.found}", one.next_step)
+    silent = [one for one in checks if one.verdict is Verdict.UNKNOWN and one.what in ASKED_FIRST]
+    _show_checks(
+        [one for one in checks if one.verdict is not Verdict.OK and one not in silent], err()
+    )
+    if silent:
+        raise CouldNotTell(silent[0].found, next_step=silent[0].next_step)
     if any(one.verdict is Verdict.WRONG for one in checks):
         raise ConfigError("nothing was deployed", next_step="holdfast aws check")
 
 
-def _show_checks(checks: Sequence[Check]) -> None:
-    table.grid(
-        ["", "what", "found"],
-        [
-            [
-                Text(one.verdict.value, VERDICT_STYLES[one.verdict.value]),
-                one.what,
-                one.found + (f"; next: {one.next_step}" if one.next_step else ""),
-            ]
-            for one in checks
-        ],
-    )
+def _show_checks(checks: Sequence[Check], console: Console) -> None:
+    """A line each, and its next step, which is to be copied and so stays in one piece."""
+    for one in checks:
+        verdict = Text(one.verdict.value.ljust(16), VERDICT_STYLES[one.verdict.value])
+        if not console.is_terminal:
+            after = f"; next: {plain(one.next_step)}" if one.next_step else ""
+            console.print(Text.assemble(verdict, f"{plain(one.what)}: {plain(one.found)}{after}"))
+            continue
+        found = textwrap.wrap(
+            plain(f"{one.what}: {one.found}"),
+            max(40, console.width - 16),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines = Text.assemble(verdict, ("\n" + " " * 16).join(found))
+        if one.next_step:
+            lines.append("\n  next: ", "bold").append(plain(one.next_step))
+        console.print(lines, soft_wrap=True)
 
 
 def _show_plan(proposed: Plan) -> None:

@@ -12,15 +12,19 @@ from rich.text import Text
 from chalicelib import settings
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag
-from chalicelib.cli.text import emit, out, say
+from chalicelib.cli.text import emit, err, out, plain, say
 
 if TYPE_CHECKING:
     from chalicelib.aws.cost import Bill
 
+WIDE = 110  # columns of a terminal that has room for formulas
+
 
 def cost(
     targets: Annotated[int, typer.Option(help="How many targets are scanned.")],
-    every: Annotated[str, typer.Option(help="How often each is scanned: 15m, 1h, 1d.")] = "15m",
+    every: Annotated[
+        str, typer.Option(help="How often each is scanned, as ScheduleMinutes: 15m, 1h.")
+    ] = "15m",
     objects: Annotated[int, typer.Option(help="Tables, columns, grants, … of one target.")] = 1_000,
     drift: Annotated[
         float, typer.Option(help="Share of scans that see a change since the scan before, 0 to 1.")
@@ -36,9 +40,12 @@ def cost(
     prices: Annotated[
         Path | None, typer.Option(help="Another price list than the shipped.")
     ] = None,
+    formulas: Annotated[
+        bool, typer.Option("--formulas", help="Each line's formula, also on a narrow terminal.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Work out the monthly bill by service, with each formula and the date of its prices."""
+    """Work out the monthly bill, line by line and by service, from a list of prices."""
     from chalicelib.aws import cost as costs  # noqa: PLC0415 - not what other commands wait for
 
     listed = (
@@ -63,30 +70,41 @@ def cost(
         used = {key: msgspec.to_builtins(price) for key, price in listed.prices.items()}
         emit({**msgspec.to_builtins(bill), "prices": used})
         return
-    _show_bill(bill)
+    _show_bill(bill, formulas=formulas or not out().is_terminal or out().width >= WIDE)
+    if prices is None:
+        say("prices of another region: copy the list, correct it, and pass it with --prices")
+        err().print(Text(f"  {plain(costs.shipped_path())}"), soft_wrap=True)  # to be copied
 
 
-def _show_bill(bill: Bill) -> None:
+def _show_bill(bill: Bill, *, formulas: bool) -> None:
+    """One row a line, and then one a service."""
     unsure = set(bill.unverified)
+    headings = ["service", "what", "USD a month", *(["formula", "in numbers"] if formulas else [])]
     table.grid(
-        ["service", "what", "USD a month", "formula", "in numbers"],
+        headings,
         [
             [
                 one.service,
                 one.what,
                 f"{one.usd:.2f}" + ("?" if one.price in unsure else ""),
-                one.words,
-                one.numbers,
+                *([one.words, one.numbers] if formulas else []),
             ]
             for one in bill.lines
             if one.usd
         ],
+        unbroken=3,
+    )
+    table.grid(
+        ["service", "USD a month"],
+        [[service, f"{usd:.2f}"] for service, usd in bill.services.items() if usd],
+    )
+    out().print(
+        Text(f"total  {bill.usd:.2f} {bill.currency} a month, {bill.scans:,} scans", "bold")
     )
     out().print(
         Text(
-            f"total  {bill.usd:.2f} USD a month  {bill.scans:,} scans  list prices of "
-            f"{bill.region} as of {bill.as_of}",
-            "bold",
+            f"list prices of {bill.region} as of {bill.as_of}, in {bill.currency}; another region "
+            "differs, mostly upwards"
         )
     )
     say(f"the evidence grows by {bill.growth_gb:.2f} GB a month")
@@ -95,3 +113,5 @@ def _show_bill(bill: Bill) -> None:
     if unsure:
         names = ", ".join(sorted(unsure))
         say(f"?: not verified: the price was not read on a page of AWS: {names}", "yellow")
+    if not formulas:
+        say("--formulas shows how each line is worked out")

@@ -10,7 +10,7 @@ import typer
 from chalicelib import settings, wiring
 from chalicelib.cli.app import JsonFlag, actor, app
 from chalicelib.cli.text import emit, say
-from chalicelib.kernel.errors import UsageError
+from chalicelib.kernel.errors import ConfigError, UsageError
 from chalicelib.settings import edit
 
 
@@ -24,7 +24,9 @@ def init(
         str,
         typer.Option(help="Keep evidence on AWS, in this region; creates nothing there."),
     ] = "",
-    stage: Annotated[str, typer.Option(help="With --aws-region: the stack's stage.")] = "prod",
+    stage: Annotated[
+        str, typer.Option(help="With --aws-region: the stack's stage; else prod.")
+    ] = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Write settings, a signing key and an empty log. Overwrites nothing."""
@@ -32,18 +34,23 @@ def init(
     if path.exists():
         raise UsageError(
             f"{path} is there already; nothing was changed",
-            next_step="holdfast target add NAME --dsn-env VARIABLE",
+            next_step=f"holdfast target add NAME {_way(path)}",
+        )
+    if stage and not aws_region:
+        raise UsageError(
+            "--stage is of a stack on AWS, and no region is given",
+            next_step=f"holdfast init {folder} --aws-region REGION --stage STAGE",
         )
     if aws_region:
         if origin:
             raise UsageError("--origin is for one machine; on AWS the log is named by its bucket")
         folder.mkdir(parents=True, exist_ok=True)
-        section = settings.AwsSection(region=aws_region, stage=stage)
+        section = settings.AwsSection(region=aws_region, stage=stage or "prod")
         edit.create(path, edit.initial_aws(section))
         say(f"{path}  settings; no secret in it")
         say("next: holdfast target add NAME --secret SECRET, then holdfast aws check", "bold")
         if as_json:
-            emit({"settings": str(path), "region": aws_region, "stage": stage})
+            emit({"settings": str(path), "region": aws_region, "stage": section.stage})
         return
     vkey = wiring.create(folder, origin, actor())
     say(f"{path}  settings; no secret in it")
@@ -54,3 +61,12 @@ def init(
     else:
         typer.echo(vkey)
     say("next: holdfast target add orders-prod --dsn-env ORDERS_DSN --env prod", "bold")
+
+
+def _way(path: Path) -> str:
+    """How targets of the settings that are there are reached."""
+    try:
+        on_aws = settings.load(path).file.aws is not None
+    except ConfigError:
+        on_aws = False
+    return "--secret SECRET" if on_aws else "--dsn-env VARIABLE"

@@ -35,6 +35,7 @@ def ls(
     table.grid(
         ["id", "severity", "title", "matches"],
         [[row["id"], row["severity"], row["title"], _matches(row)] for row in rows],
+        unbroken=2,
     )
     say(f"{len(rows)} rules")
 

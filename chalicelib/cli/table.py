@@ -38,8 +38,17 @@ MAX_DIFF_COLUMNS = 36
 GISTS = ("value", "definition", "type", "form", "version", "command")
 
 
-def grid(headings: Sequence[str], rows: Sequence[Sequence[str | Text]], *, empty: str = "") -> None:
-    """Print rows of text; ``empty`` instead, to people, where there are none."""
+def grid(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    *,
+    empty: str = "",
+    unbroken: int = 0,
+) -> None:
+    """Print rows of text; ``empty`` instead, to people, where there are none.
+
+    ``unbroken``: how many columns, from the left, are never wrapped.
+    """
     console = out()
     if not rows:
         if empty and console.is_terminal:
@@ -49,8 +58,8 @@ def grid(headings: Sequence[str], rows: Sequence[Sequence[str | Text]], *, empty
         _lines(rows)
         return
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=place < unbroken)
     for row in rows:
         table.add_row(
             *(cell if isinstance(cell, Text) else Text(plain(cell, lines=True)) for cell in row)

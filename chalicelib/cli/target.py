@@ -75,6 +75,12 @@ def add(
             "a function on AWS has no environment variable of yours",
             next_step="--secret NAME, or --dsn DSN --auth rds-iam",
         )
+    if secret and not deployed:
+        raise UsageError(
+            "a secret is read from Secrets Manager, and the settings name no region: they have no "
+            "[aws] section",
+            next_step="--dsn-env VARIABLE; on AWS: holdfast init FOLDER --aws-region REGION",
+        )
     if deployed and not current.file.log.key:
         edit.check_new_target(current, called.slug, section)
         edit.add_target(current, called.slug, section)  # the first deployment comes first

@@ -42,6 +42,11 @@ MAX_DELAY_SECONDS: Final = 43_200.0  # SQS, ChangeMessageVisibility: 12 hours
 MAX_LIMIT: Final = 1_000  # deliveries of one receive
 
 _WAITING, _DEAD = 0, 1
+# The write-ahead log goes along: beside a new database SQLite would take it for that one's.
+_REMEDY: Final = (
+    "move it and its -wal and -shm away: mv {path}* ELSEWHERE; the queue is no evidence, a new one "
+    "is made, and the orders that were in it show as targets without a record"
+)
 
 # Times are milliseconds since 1970, UTC. ``handle``: of the delivery that is in flight, if one is.
 _SCHEMA: Final = (
@@ -206,7 +211,7 @@ class SqliteQueue(Lane):
         busy_seconds: float = BUSY_SECONDS,
         durable: bool = True,
     ) -> None:
-        file = SqliteFile(path, _SCHEMA, busy_seconds=busy_seconds, durable=durable)
+        file = SqliteFile(path, _SCHEMA, busy_seconds=busy_seconds, durable=durable, remedy=_REMEDY)
         super().__init__(
             file,
             clock,

@@ -31,15 +31,15 @@ _NEXT_STEPS = {
     sqlite3.SQLITE_CANTOPEN: "give this user read and write access to {path} and its directory",
     sqlite3.SQLITE_IOERR: "check the file system of {path}: it fails to read or write",
     sqlite3.SQLITE_BUSY: "another process holds it; end that process, or try again",
-    sqlite3.SQLITE_CORRUPT: "keep {path} for inspection, and restore it from a copy",
-    sqlite3.SQLITE_NOTADB: "keep {path} for inspection, and restore it from a copy",
 }
+RESTORE = "keep {path} for inspection, and restore it from a copy"
 
 
 class SqliteFile:
     """The database at ``path`` with exactly the tables of ``schema``, created with mode 0600.
 
     ``durable``: whether what was committed survives a power cut; a kill it survives in any case.
+    ``remedy``: the next step where the file is damaged, with ``{path}`` for its place.
     """
 
     def __init__(
@@ -49,10 +49,12 @@ class SqliteFile:
         *,
         busy_seconds: float = BUSY_SECONDS,
         durable: bool = True,
+        remedy: str = RESTORE,
     ) -> None:
         self._path = path
         self._schema = schema
         self._busy_seconds = busy_seconds
+        self._remedy = remedy
         self._synchronous = "FULL" if durable else "OFF"
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
@@ -110,7 +112,7 @@ class SqliteFile:
             own = "one table" if len(self._schema) == 1 else "own tables"
             raise StoreUnavailable(
                 f"the database {self._path} holds other things than its {own}",
-                next_step=f"keep {self._path} for inspection, and restore it from a copy",
+                next_step=self._remedy.format(path=self._path),
             )
 
     def _connect(self, path: Path) -> sqlite3.Connection:
@@ -171,7 +173,7 @@ class SqliteFile:
 
     def _unavailable(self, error: sqlite3.Error) -> StoreUnavailable:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary result code
-        step = _NEXT_STEPS.get(code, "keep {path} for inspection, and restore it from a copy")
+        step = _NEXT_STEPS.get(code, self._remedy)
         return StoreUnavailable(
             f"the database {self._path} cannot be used: {error}",
             next_step=step.format(path=self._path),

@@ -6,6 +6,7 @@ import re
 
 import msgspec
 import pytest
+from chalice.package import YAMLTemplateSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,9 @@ from chalicelib.kernel.errors import ConfigError, UsageError
 
 PRICES = cost.shipped_prices()
 FLEETS = st.builds(
-    Fleet,
+    lambda targets, secrets, **more: Fleet(
+        targets=targets, secrets=secrets and min(secrets, targets), **more
+    ),
     targets=st.integers(1, 5_000),
     period_minutes=st.integers(1, 1_440),
     objects=st.integers(0, 100_000),
@@ -115,16 +118,54 @@ def test_every_price_names_its_page():
 
 
 @pytest.mark.parametrize(
-    ("text", "minutes"), [("15m", 15), ("1h", 60), ("1d", 1_440), ("31d", 44_640)]
+    ("text", "minutes"), [("5m", 5), ("15m", 15), ("1h", 60), ("60m", 60), ("4h", 240)]
 )
 def test_periods(text, minutes):
     assert cost.period_minutes(text) == minutes
 
 
-@pytest.mark.parametrize("text", ["", "15", "0m", "-1m", "1.5h", "32d", "15 m", "m", "1w", "9" * 9])
-def test_what_is_no_period_is_refused(text):
-    with pytest.raises(UsageError, match="not a period"):
+@pytest.mark.parametrize("text", ["", "15", "0m", "-1m", "1.5h", "1d", "7m", "15 m", "m", "9" * 9])
+def test_what_is_no_period_of_the_schedule_is_refused(text):
+    with pytest.raises(UsageError, match="ScheduleMinutes has 5m, 10m, 15m, 30m, 1h, 2h, 4h"):
         cost.period_minutes(text)
+
+
+def template():
+    path = "infra/template.yaml"
+    with open(path) as stream:  # noqa: PTH123
+        return YAMLTemplateSerializer().load_template(stream.read(), path)
+
+
+def test_periods_and_alarms_are_those_of_the_template():
+    found = template()
+    allowed = found["Parameters"]["ScheduleMinutes"]["AllowedValues"]
+    assert tuple(map(int, allowed)) == cost.SCHEDULE_MINUTES
+    alarms = [
+        one for one in found["Resources"].values() if one.get("Type") == "AWS::CloudWatch::Alarm"
+    ]
+    metrics = [
+        sum("MetricStat" in metric for metric in one["Properties"].get("Metrics", [])) or 1
+        for one in alarms
+    ]
+    assert sum(metrics) == usage.ALARMS
+    bill = cost.bill(Fleet(targets=1, period_minutes=60), PRICES)
+    assert line(bill, "CloudWatch", "alarms").words.startswith("alarms of the template x")
+
+
+def test_targets_without_a_secret_read_none():
+    none = cost.bill(Fleet(targets=10, period_minutes=15, secrets=0), PRICES)
+    assert line(none, "Secrets Manager", "reads").usd == 0
+    assert line(none, "Secrets Manager", "secrets").usd == pytest.approx(0.40), "the installation's"
+    some = cost.bill(Fleet(targets=10, period_minutes=15, secrets=4), PRICES)
+    reads = line(some, "Secrets Manager", "reads")
+    assert reads.numbers == "11,688 x $0.05 / 10,000", "4 targets x 2,922 periods"
+
+
+def test_each_service_has_its_sum_and_units_their_plural():
+    bill = cost.bill(Fleet(targets=10, period_minutes=15, drift=0.5), PRICES)
+    assert bill.services["KMS"] == sum(one.usd for one in bill.lines if one.service == "KMS")
+    assert sum(bill.services.values()) == pytest.approx(bill.usd)
+    assert line(bill, "SNS", "publishes").words.endswith("for 1,000,000 publishes")
 
 
 @pytest.mark.parametrize(
@@ -138,6 +179,7 @@ def test_what_is_no_period_is_refused(text):
         {"drift": float("nan")},
         {"retention_days": 0},
         {"secrets": -1},
+        {"secrets": 2},
         {"nat_gateways": -1},
         {"endpoint_zones": -1},
     ],

@@ -617,6 +617,8 @@ def test_the_package_has_the_compiled_settings_and_no_caches(project):
     (project / "chalicelib" / "__pycache__" / "x.pyc").write_bytes(b"x")
     (project / ".chalice" / "deployments").mkdir()
     (project / "holdfast.toml").write_text("not copied")
+    (project / "vendor").mkdir()
+    (project / "vendor" / "rds-global-bundle.pem").write_text("certificates")
     seen = []
 
     def run(command, folder, region):
@@ -625,7 +627,8 @@ def test_the_package_has_the_compiled_settings_and_no_caches(project):
 
     with packaging.package(project, stage="prod", region=REGION, settings=b"{}", run=run) as made:
         assert zipfile.ZipFile(made.archive).read("holdfast.json") == b"{}"
-    assert sorted(seen) == sorted([*packaging.NEEDED, "vendor/holdfast.json"])
+    vendored = ["vendor/holdfast.json", "vendor/rds-global-bundle.pem"]
+    assert sorted(seen) == sorted([*packaging.NEEDED, *vendored])
 
 
 def test_executables_stay_executable(tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import sys
 
 import botocore.session
@@ -18,6 +19,7 @@ from support.aws import Fault
 
 from chalicelib import cli
 from chalicelib.aws import checks, health, packaging, preflight
+from chalicelib.aws import cost as costs
 from chalicelib.aws.changes import Stack
 from chalicelib.aws.checks import Verdict
 from chalicelib.aws.preflight import Watched
@@ -25,6 +27,7 @@ from chalicelib.cli import aws as command
 from chalicelib.kernel.errors import StoreUnavailable
 
 REGION = "us-east-1"
+VERIFIED = "postgresql://u@h/db?sslmode=verify-full&sslrootcert=/var/task/rds-global-bundle.pem"
 OK, WRONG, UNKNOWN = Verdict.OK, Verdict.WRONG, Verdict.UNKNOWN
 
 
@@ -234,6 +237,7 @@ def test_an_account_as_it_must_be(clients):
     assert {one.verdict for one in lines.values()} == {OK}, lines
     assert "123456789012" in lines["credentials"].found
     assert "not asked" in lines["target orders"].found
+    assert "sslrootcert" in lines["target orders"].found
 
 
 def test_no_secret_is_read(aws, clients):
@@ -275,9 +279,10 @@ def test_the_concurrency_must_be_there(clients, free, given, verdict):
         (Watched("a"), {}, "environment variable"),
         (Watched("a", dsn="postgresql:///db?sslmode=verify-full"), {}, "no user and no host"),
         (Watched("a", dsn="postgresql://u@h/db"), {}, "nobody verified"),
-        (Watched("a", dsn="postgresql://u@h/db?sslmode=verify-full"), {}, "may not log in as u"),
+        (Watched("a", dsn="postgresql://u@h/db?sslmode=verify-full"), {}, "no sslrootcert"),
+        (Watched("a", dsn=VERIFIED), {}, "may not log in as u"),
         (
-            Watched("a", dsn="postgresql://u@h/db?sslmode=verify-full"),
+            Watched("a", dsn=VERIFIED),
             {"DatabaseUsers": "arn:aws:rds-db:eu-west-1:123456789012:dbuser:db-A/au"},
             "may not log in as u",
         ),
@@ -294,8 +299,20 @@ def test_a_target_that_could_not_be_scanned_is_wrong(clients, target, given, sai
 
 def test_a_target_with_iam_authentication(clients):
     users = "arn:aws:rds-db:r:1:dbuser:db-A/x, arn:aws:rds-db:r:1:dbuser:db-A/u"
-    target = Watched("a", dsn="postgresql://u@h/db?sslmode=verify-full")
+    target = Watched("a", dsn=VERIFIED)
     assert asked(clients, [target], DatabaseUsers=users)["target a"].verdict is OK
+
+
+def test_a_certificate_bundle_that_is_not_shipped_is_wrong(tmp_path):
+    users = "arn:aws:rds-db:r:1:dbuser:db-A/u"
+    line = checks.asked("x", lambda: preflight._iam_login(VERIFIED, users, tmp_path))
+    assert line.verdict is WRONG
+    assert "there is no vendor/rds-global-bundle.pem" in line.found
+    assert "docs/deploy.md, TLS" in line.next_step
+    (tmp_path / "rds-global-bundle.pem").write_text("")
+    assert checks.asked("x", lambda: preflight._iam_login(VERIFIED, users, tmp_path)).verdict is OK
+    other = VERIFIED.replace("/var/task/", "/etc/ssl/")
+    assert checks.asked("x", lambda: preflight._iam_login(other, users, tmp_path)).verdict is OK
 
 
 def test_a_secret_that_is_being_deleted_is_wrong(clients):
@@ -406,6 +423,68 @@ def test_nothing_is_made_where_something_is_wrong(aws, holdfast):
     assert ("s3", "CreateBucket") not in aws.calls
 
 
+def test_check_takes_the_parameters_that_a_deployment_will_have(holdfast):
+    given = "OperatorRoleArns=arn:aws:iam::123456789012:user/moto"
+    found = json.loads(holdfast("check", "--parameter", given, "--json", expect=1).out)
+    verdicts = {one["what"]: one["verdict"] for one in found["checks"]}
+    assert verdicts["operator"] in {"ok", "wrong"}
+    spec = "KeySpec=ECC_NIST_P256"
+    found = json.loads(holdfast("check", "--parameter", spec, "--json", expect=1).out)
+    verdicts = {one["what"]: one["verdict"] for one in found["checks"]}
+    assert verdicts["signing key"] == "ok"
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def seen(text):
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_on_a_terminal_a_next_step_is_a_line_of_its_own_and_whole(holdfast, terminal):
+    said = seen(holdfast("check", expect=1).out).splitlines()
+    role = "  next: --parameter OperatorRoleArns=arn:aws:sts::123456789012:user/moto  # with the"
+    assert any(line.startswith(role) for line in said), said
+    words = [line for line in said if " " in line.strip() and not line.startswith("  next: ")]
+    assert all(len(line) <= 80 for line in words), words
+
+
+@pytest.mark.parametrize("words", [["plan"], ["deploy", "--yes"]])
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [("sts GetCallerIdentity", "ExpiredToken"), ("cloudformation DescribeStacks", "AccessDenied")],
+)
+def test_what_aws_does_not_answer_is_said_once(aws, holdfast, words, operation, code):
+    aws.fail(*operation.split(), Fault(403, code), times=100)
+    said = holdfast(*words, expect=3).err
+    assert said.count(code) == 1, said
+
+
+def test_the_project_is_found_from_settings_in_a_folder_of_it(holdfast, tmp_path, monkeypatch):
+    stage = tmp_path / "stages" / "test"
+    stage.mkdir(parents=True)
+    (tmp_path / "holdfast.toml").rename(stage / "holdfast.toml")
+    monkeypatch.setenv("HOLDFAST_CONFIG", str(stage / "holdfast.toml"))
+    found = json.loads(holdfast("check", "--json", expect=1).out)["checks"]
+    assert next(one for one in found if one["what"] == "project")["verdict"] == "ok"
+    elsewhere = tmp_path.parent / "elsewhere.toml"
+    (stage / "holdfast.toml").rename(elsewhere)
+    monkeypatch.setenv("HOLDFAST_CONFIG", str(elsewhere))
+    found = json.loads(holdfast("check", "--json", expect=1).out)["checks"]
+    assert next(one for one in found if one["what"] == "project")["found"] == f"in {tmp_path}"
+
+
+def test_a_stage_that_chalice_does_not_know_says_how_it_is_added(tmp_path):
+    (tmp_path / ".chalice").mkdir()
+    (tmp_path / ".chalice" / "config.json").write_text('{"stages": {"prod": {}}}')
+    lines = {one.what: one for one in preflight.project(tmp_path, "test", (3, 13))}
+    assert lines["stage"].next_step == 'add  "test": {}  under "stages" in that file'
+
+
 def test_deploy_never_asks_without_a_terminal(holdfast):
     assert "deploy --yes" in holdfast("deploy", expect=2).err
 
@@ -422,7 +501,9 @@ def test_a_parameter_that_is_none_is_refused(holdfast, words):
 
 def test_cost_needs_no_account(holdfast):
     said = holdfast("cost", "--targets", "200", "--every", "15m", expect=0)
-    assert "584,400 x $0.15 / 10,000" in said.out
+    assert "58,440 x $0.15 / 10,000" in said.out
+    assert "list prices of us-east-1 as of 2026-06, in USD" in said.out
+    assert str(packaging.Path(costs.__file__).with_name("prices.toml")) in said.err
     assert "as of 2026" in said.out
     assert "not verified" in said.err
     found = json.loads(holdfast("cost", "--targets", "1", "--json", expect=0).out)
@@ -436,3 +517,15 @@ def test_any_answer_that_is_no_answer_is_unknown():
         raise StoreUnavailable("no connection")
 
     assert checks.asked("x", ask).verdict is UNKNOWN
+
+
+def test_on_a_narrow_terminal_the_bill_has_no_formulas(holdfast, terminal, monkeypatch):
+    narrow = seen(holdfast("cost", "--targets", "200", expect=0).out)
+    assert "58,440 x" not in narrow
+    rows = [line for line in narrow.splitlines() if line.strip()]
+    assert all(len(line) <= 80 for line in rows)
+    assert re.search(r"(?m)^ *KMS +signatures +0\.88\?", narrow)
+    assert re.search(r"(?m)^ *KMS +2\.88", narrow), "the sum of the service"
+    assert "58,440 x" in seen(holdfast("cost", "--targets", "200", "--formulas", expect=0).out)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "58,440 x" in seen(holdfast("cost", "--targets", "200", expect=0).out)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
+
+from chalicelib.cli.spoken import Words
 
 PROGRAM = (
     "import sys, chalicelib.cli.app, chalicelib.cli.serve\n"
@@ -92,7 +96,11 @@ def test_once_scans_every_target_once_a_tick_and_says_the_worst(fleet):
     assert [line["target"] for line in said if line["event"] == "finding opened"] == [
         "postgres:gone"
     ]
-    assert fleet("serve", *EVERY, "--once").out == ""
+    gone = next(line for line in said if line.get("target") == "postgres:gone")
+    assert gone["failure"]["code"] == "unreachable"
+    again = fleet("serve", *EVERY, "--once", expect=3)
+    assert again.out == ""
+    assert ": recorded already, 3 unknown" in again.err
     assert scans(fleet) == ALL
     fleet("evidence", "fsck")
 
@@ -103,8 +111,18 @@ def test_drift_is_found_and_told_in_words(signed, database, monkeypatch):
     database.run("ALTER TABLE orders DISABLE ROW LEVEL SECURITY")
     answer = signed("serve", *EVERY, "--once", expect=1)
     assert answer.out == ""
-    assert "postgres:orders  DRIFT  1 finding, 1 opened, 0 closed" in answer.err
-    assert "Row-level security switched off" in answer.err
+    assert "  postgres:orders  DRIFT  1 finding, 1 opened\n" in answer.err
+    assert re.search(
+        "  opened F-[0-9a-f]{12}  postgres:orders: Row-level security switched off\n", answer.err
+    )
+    assert signed("serve", *EVERY, "--once", expect=1).err.endswith("recorded already, 1 drift\n")
+
+
+def test_without_targets_one_tick_is_a_wrong_question(holdfast):
+    holdfast("init")
+    answer = holdfast("serve", *EVERY, "--once", expect=2)
+    assert "no targets are configured" in answer.err
+    assert "holdfast target add NAME" in answer.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -211,9 +229,32 @@ def test_a_period_out_of_bounds_is_refused(fleet, every):
     assert "--every: not a period from 1m to 24h" in answer.err
 
 
+class Noon:
+    def now(self):
+        return datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+T0, T1 = "2026-11-22T03:45:00.000000Z", "2026-11-23T03:56:00.000000Z"
+SCAN = {
+    "event": "scan",
+    "target": "postgres:a",
+    "scheduled_at": T1,
+    "outcome": "drift",
+    "repeated": False,
+    "opened": 2,
+    "closed": 1,
+    "findings": 3,
+}
+SETTINGS = {"event": "failed", "what": "settings", "name": T1, "message": "bad", "next_step": ""}
+RECORDED = {"event": "recorded", "scheduled_at": T1, "scans": 0, "outcomes": {"clean": 3}}
+STARTED = {"event": "started", "period_seconds": 5_400, "next_tick": T1, "workers": 4}
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        ({**STARTED, "targets": 2}, "2 targets every 90m, 4 workers; next tick 03:56Z"),
+        ({**STARTED, "targets": 0}, "no targets are configured: nothing is scanned"),
         ({"event": "reclaimed", "orders": 2}, "2 orders from the service before"),
         ({"event": "left", "orders": 1}, "1 order not finished"),
         ({"event": "dropped", "target": "postgres:a"}, "postgres:a is not configured any more"),
@@ -221,15 +262,57 @@ def test_a_period_out_of_bounds_is_refused(fleet, every):
             {"event": "failed", "name": "postgres:a", "message": "held", "next_step": "wait"},
             "postgres:a: held\n  next: wait",
         ),
+        (SETTINGS, "settings, tick 03:56Z: bad"),
+        ({**SETTINGS, "what": "tick"}, "tick 03:56Z: bad"),
         (
-            {"event": "dispatched", "scheduled_at": "T2", "targets": 1, "unobserved_since": "T0"},
-            "tick T2: 1 target\nnothing was dispatched since T0",
+            {"event": "dispatched", "scheduled_at": T1, "targets": 1, "unobserved_since": T0},
+            "UNOBSERVED from 2026-11-22 03:45Z to 03:56Z\ntick 03:56Z: 1 target",
         ),
-        ({"event": "finding closed", "target": "postgres:a", "finding": "F"}, "finding closed: F"),
+        (RECORDED, "tick 03:56Z: recorded already, 3 clean"),
+        ({**RECORDED, "scans": 2}, "tick 03:56Z: 2 scanned now, 3 clean"),
+        (
+            {**RECORDED, "scheduled_at": T0, "newest": T1},
+            "tick 2026-11-22 03:45Z: older than 03:56Z, which is recorded; by the last scans",
+        ),
+        ({"event": "stopping", "scans": 2, "seconds": 60}, "finishing 2 scans, at most 60 s"),
+        ({"event": "stopping", "scans": 0, "seconds": 60}, "no scan is under way"),
+        (SCAN, "03:56Z  postgres:a  DRIFT  3 findings, 2 opened, 1 closed\n"),
+        ({**SCAN, "scheduled_at": T1.replace("56:00", "56:30")}, "03:56:30Z  postgres:a"),
+        (
+            {**SCAN, "outcome": "unknown", "failure": {"code": "unreachable", "message": "away"}},
+            "  unreachable: away",
+        ),
+        ({**SCAN, "outcome": "missed", "opened": 0, "closed": 0}, "postgres:a  MISSED\n"),
+        (
+            {"event": "finding closed", "target": "postgres:a", "finding": "F-" + "0" * 64},
+            "closed F-000000000000  postgres:a\n",
+        ),
+        (
+            {"event": "scan failed", "target": "postgres:a", "title": "not scanned for T"},
+            "postgres:a: scan failed: not scanned for T",
+        ),
     ],
 )
 def test_every_line_has_words(capsys, line, words):
-    from chalicelib.cli import serve
-
-    serve._words(line)
+    Words(Noon())(line)
     assert words in capsys.readouterr().err
+
+
+def test_lines_fit_80_columns_and_keep_ids_whole(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    words = Words(Noon())
+    target, title = "postgres:" + "orders-" * 6 + "prod", "a title of several words " * 3
+    words(
+        {"event": "finding opened", "target": target, "finding": "F-1234567890ab", "title": title}
+    )
+    words({**SCAN, "target": target})
+    words({**SCAN, "failure": {"code": "unreachable", "message": "cannot connect " * 20}})
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+    assert all(len(line) <= 80 for line in said.splitlines()), said
+    assert target in said
+    assert "F-1234567890ab" in said
+    rest = said.partition("unreachable: ")[2].splitlines()[1:]
+    assert rest
+    assert all(re.match("    [a-z]", line) for line in rest), "the rest of a line is indented"

@@ -10,10 +10,12 @@ from itertools import pairwise
 import pytest
 from support.desk import MemorySource, make_desk
 
+from chalicelib.cli import ticks
 from chalicelib.cli.bell import ThreadBell
 from chalicelib.cli.service import GRACE_SECONDS, MAX_WAIT_SECONDS, Installation, Service
-from chalicelib.drift import schedule
+from chalicelib.drift import approval, schedule
 from chalicelib.drift.desk import Target
+from chalicelib.drift.scan import look
 from chalicelib.drift.schedule import Message
 from chalicelib.drift.snapshot import Object
 from chalicelib.kernel.clock import timestamp
@@ -163,11 +165,145 @@ def test_a_restart_within_a_tick_scans_nothing_again(world):
     world.clock.moment += timedelta(minutes=3)
     assert world.run() == 3
     world.clock.moment += timedelta(minutes=6)
-    assert world.run() == 0
-    assert world.lines == []
+    assert world.run() == 3, "what was recorded is the answer, not that nothing was left to do"
+    assert world.lines == [
+        {"event": "recorded", "scheduled_at": at(0), "scans": 0, "outcomes": {"unknown": 1}}
+    ]
     world.clock.moment += timedelta(minutes=6)
     assert world.run() == 3
     assert world.ticks("a") == [at(0), at(15)]
+
+
+def sign(world, slug):
+    """A baseline of what is there now."""
+    target = world.targets[f"postgres:{slug}"]
+    seen = look(world.sources[target.stream], lambda *_: None)
+    approval.propose(
+        world.desk,
+        target,
+        seen.snapshot,
+        identity=seen.reading.identity,
+        read_at=seen.reading.read_at,
+        actor=Actor("ana", "os"),
+    )
+    approval.approve(world.desk, target, actor=Actor("ben", "os"))
+
+
+def change(world, slug):
+    objects = [Object("table", slug, {}), Object("table", "more", {})]
+    world.sources[f"postgres:{slug}"] = MemorySource(world.clock, objects)
+
+
+def test_a_tick_recorded_before_answers_with_what_is_recorded(world):
+    world.add("a", "b")
+    sign(world, "a")
+    sign(world, "b")
+    assert world.run() == 0
+    assert world.run() == 0
+    assert world.said("recorded")[0]["outcomes"] == {"clean": 2}
+    world.clock.moment += PERIOD
+    change(world, "b")
+    assert world.run() == 1
+    assert world.said("recorded") == []
+    assert world.run() == 1
+    assert world.said("scan") == []
+    assert world.said("recorded")[0]["outcomes"] == {"clean": 1, "drift": 1}
+
+
+def test_a_target_without_a_record_of_the_tick_is_unknown(world):
+    world.add("a")
+    sign(world, "a")
+    assert world.run() == 0
+    world.add("b")
+    assert world.run() == 3
+    assert world.said("recorded")[0]["outcomes"] == {"clean": 1, "not scanned": 1}
+
+
+def test_a_tick_older_than_the_newest_answers_with_the_last_scans(world):
+    world.add("a", "b")
+    sign(world, "a")
+    sign(world, "b")
+    world.clock.moment = NOON + timedelta(minutes=45)
+    change(world, "b")
+    assert world.run() == 1
+    hour = timedelta(hours=1)
+    assert world.run(period=hour) == 1
+    assert world.said("recorded") == [
+        {
+            "event": "recorded",
+            "scheduled_at": at(0),
+            "scans": 0,
+            "newest": at(45),
+            "outcomes": {"clean": 1, "drift": 1},
+        }
+    ]
+    later = ticks.outcomes(world.desk, ["postgres:a"], at(46), exact=False)
+    assert later == {"not scanned": 1}, "what was scanned before the tick says nothing of it"
+    world.add("c")
+    del world.targets["postgres:b"]
+    assert world.run(period=hour) == 3
+    assert world.said("recorded")[0]["outcomes"] == {"clean": 1, "not scanned": 1}
+
+
+def test_a_tick_that_was_missed_is_unknown(world):
+    world.add("a")
+    sign(world, "a")
+    world.run(until=NOON)
+    with_missed = world.targets["postgres:a"]
+    order = schedule.Order(1, with_missed.stream, at(-15), at(0))
+    schedule.work(
+        world.desk,
+        with_missed,
+        order,
+        world.sources[with_missed.stream],
+        actor=Actor("x", "os"),
+        progress=lambda *_: None,
+    )
+    found = ticks.outcomes(world.desk, [with_missed.stream], at(-15), exact=True)
+    assert found == {"missed": 1}
+    assert ticks.exit_codes(found) == {3}
+
+
+def test_one_tick_that_is_stopped_answers_for_what_was_not_scanned(world):
+    world.inline = False
+    world.add("a", "b")
+    sign(world, "a")
+    sign(world, "b")
+    world.steps = []
+    service = world.service(once=True, workers=1)
+    world.on_wait = service.stop
+    assert service.run() == 3
+    assert len(world.said("stopping")) == 1
+
+
+def test_what_is_under_way_is_told_at_the_start_and_when_it_stops(world):
+    world.add("a")
+    world.run(until=NOON)
+    assert world.lines[0] == {
+        "event": "started",
+        "targets": 1,
+        "period_seconds": 900,
+        "next_tick": at(15),
+        "workers": 4,
+    }
+    assert world.said("stopping") == [{"event": "stopping", "scans": 0, "seconds": 60}]
+
+
+def test_a_scan_says_why_it_is_unknown_and_a_closed_finding_what_it_was(world):
+    world.add("a")
+    sign(world, "a")
+    change(world, "a")
+    world.run()
+    [opened] = world.said("finding opened")
+    world.sources["postgres:a"] = Unreachable("away")
+    world.clock.moment += PERIOD
+    world.run()
+    assert world.said("scan")[0]["failure"] == {"code": "unreachable", "message": "away"}
+    world.clock.moment += PERIOD
+    world.sources["postgres:a"] = MemorySource(world.clock, [Object("table", "a", {})])
+    world.run()
+    closed = {line["finding"]: line["title"] for line in world.said("finding closed")}
+    assert closed[opened["finding"]] == opened["title"]
 
 
 def test_of_ticks_that_were_slept_through_only_the_newest_is_dispatched(world):
@@ -335,19 +471,40 @@ def test_a_tick_that_could_not_be_recorded_is_dispatched_again(world):
         world.run()
 
 
-def test_settings_that_cannot_be_read_leave_those_in_force(world):
+def test_settings_that_cannot_be_read_leave_those_in_force_and_scans_go_on(world):
     world.add("a")
     good = world.installation
 
     def sometimes():
-        if NOON + PERIOD <= world.clock.now() < NOON + 1.5 * PERIOD:
+        if NOON + PERIOD <= world.clock.now() < NOON + 1.9 * PERIOD:
             raise ConfigError("half-written")
         return good()
 
     world.installation = sometimes
     world.run(until=NOON + 2.5 * PERIOD)
-    assert world.said("failed")[0]["error"] == "config_error"
+    [line] = world.said("failed")
+    assert (line["what"], line["name"], line["error"]) == ("settings", at(15), "config_error")
+    assert line["message"] == "half-written; the settings read before stay in force"
     assert world.ticks("a") == [at(0), at(15), at(30)]
+    assert [moment for _, moment, _ in world.opened][1] == NOON + PERIOD
+
+
+def test_settings_that_cannot_be_read_are_said_once_a_tick(world):
+    world.add("a")
+    world.desk_now = replace(world.desk, journal=Failing(world.desk.journal, 3))
+    good, calls = world.installation, []
+
+    def once():
+        calls.append(world.clock.now())
+        if len(calls) > 1:
+            raise ConfigError("half-written")
+        return good()
+
+    world.installation = once
+    world.run(until=NOON + timedelta(minutes=5))
+    assert len(calls) > 2
+    assert [line["what"] for line in world.said("failed")].count("settings") == 1
+    assert world.ticks("a") == [at(0)]
 
 
 def test_an_order_of_a_target_that_is_not_configured_any_more_is_dropped(world):

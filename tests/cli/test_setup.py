@@ -39,6 +39,23 @@ def files(folder):
     return {path: path.read_bytes() for path in paths if not path.name.startswith("state.db")}
 
 
+def test_init_again_says_how_targets_are_added_to_what_is_there(holdfast):
+    holdfast("init", "here")
+    assert "target add NAME --dsn-env" in holdfast("init", "here", expect=2).err
+    holdfast("init", "there", "--aws-region", "eu-central-1", "--stage", "test")
+    assert 'stage = "test"' in (holdfast.home / "there" / "holdfast.toml").read_text()
+    assert "target add NAME --secret" in holdfast("init", "there", expect=2).err
+    (holdfast.home / "there" / "holdfast.toml").write_text("[")
+    assert "nothing was changed" in holdfast("init", "there", expect=2).err
+
+
+def test_a_stage_needs_a_region(holdfast):
+    assert "no region" in holdfast("init", "--stage", "test", expect=2).err
+    assert list(holdfast.home.iterdir()) == []
+    holdfast("init", "--aws-region", "eu-central-1")
+    assert 'stage = "prod"' in (holdfast.home / "holdfast.toml").read_text()
+
+
 def test_init_does_not_replace_a_key_whose_settings_are_gone(holdfast):
     holdfast("init")
     key = (holdfast.home / ".holdfast" / "key" / "signing.pem").read_bytes()
@@ -84,6 +101,7 @@ def test_a_target_is_added_without_touching_the_rest_of_the_file(holdfast):
         (["orders", "--dsn-env", "X", "--approvals", "17"], "0 to 10"),
         (["orders", "--dsn-env", "X", "--approvals", "2", "--approver", "ana"], "cannot come"),
         (["orders"], "dsn-env"),
+        (["orders", "--secret", "holdfast/orders"], "no [aws] section"),
     ],
 )
 def test_a_target_that_makes_no_sense_is_refused(holdfast, words, said):

@@ -60,6 +60,17 @@ def test_what_is_unknown_says_why(signed, monkeypatch, terminal):
     assert "cannot connect" in screen
 
 
+def test_ids_of_rules_are_whole_in_80_columns(holdfast, terminal, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    ids = [row["id"] for row in holdfast("rules", "ls", "--json").json]
+    screen = seen(holdfast("rules", "ls").out)
+    firsts = {
+        line.split()[0] for line in screen.splitlines() if line.startswith(" ") and line[1] != " "
+    }
+    assert set(ids) <= firsts
+    assert max(map(len, screen.splitlines())) <= 80
+
+
 def test_an_empty_list_says_what_to_do(holdfast, terminal):
     holdfast("init")
     assert "holdfast target add" in seen(holdfast("target", "ls").out)

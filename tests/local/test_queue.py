@@ -277,7 +277,9 @@ def test_an_error_of_the_file_says_what_to_do(path, clock):
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(StoreUnavailable, match="cannot be used") as error:
         SqliteQueue(path, clock).receive(1)
-    assert "restore it from a copy" in error.value.next_step
+    assert f"mv {path}* ELSEWHERE" in error.value.next_step
+    path.unlink()
+    assert SqliteQueue(path, clock).receive(1) == []
 
 
 class Model:
