@@ -17,7 +17,7 @@ from chalicelib.cli.app import actor, app, finish, load_settings, services
 from chalicelib.cli.bell import ThreadBell
 from chalicelib.cli.service import GRACE_SECONDS, Installation, Service
 from chalicelib.cli.spoken import ADD_ONE, NO_TARGETS, Words
-from chalicelib.kernel.errors import UsageError
+from chalicelib.kernel.errors import ConfigError, UsageError
 from chalicelib.local.queue import SqliteQueue
 from chalicelib.postgres.connection import describe
 
@@ -95,8 +95,14 @@ class _Configured:
         self._found = _installation(held)
 
     def __call__(self) -> Installation:
-        now = load_settings().sha256
-        if now != self._found.settings_sha256:
+        loaded = load_settings()
+        if loaded.sha256 != self._found.settings_sha256:
+            old, new = self._held.settings.file, loaded.file
+            if (old.store, old.log, old.aws) != (new.store, new.log, new.aws):
+                raise ConfigError(
+                    f"{loaded.path}: another store or log key, while the service runs on the former",
+                    next_step="stop the service and start it again",
+                )
             self._held = services()
             self._found = _installation(self._held)
         return self._found
