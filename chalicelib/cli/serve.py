@@ -100,7 +100,7 @@ class _Configured:
             old, new = self._held.settings.file, loaded.file
             if (old.store, old.log, old.aws) != (new.store, new.log, new.aws):
                 raise ConfigError(
-                    f"{loaded.path}: another store or log key, while the service runs on the former",
+                    f"{loaded.path}: another store or log key than the service runs on",
                     next_step="stop the service and start it again",
                 )
             self._held = services()

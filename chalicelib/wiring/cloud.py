@@ -19,8 +19,6 @@ from chalicelib.aws.lock import DynamoLocks
 from chalicelib.aws.secrets import Secrets, rds_token
 from chalicelib.aws.signer import KmsSigner
 from chalicelib.aws.writeonce import S3WriteOnce
-from chalicelib.drift.desk import Desk
-from chalicelib.drift.state import States
 from chalicelib.evidence import note
 from chalicelib.evidence.log import Log
 from chalicelib.kernel.clock import timestamp
@@ -29,7 +27,7 @@ from chalicelib.kernel.record import Actor, Draft
 from chalicelib.kernel.remembered import RememberedWriteOnce
 from chalicelib.kernel.sealed import SealedDocuments
 from chalicelib.local.clock import SystemClock
-from chalicelib.wiring.services import LOG_STREAM, OPENED, TOOL, Services, rules
+from chalicelib.wiring.services import LOG_STREAM, OPENED, TOOL, Services, assemble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,26 +181,16 @@ def _services(loaded: Settings, found: Places, verifier: Verifier) -> Services:
         tool=TOOL,
         pause=session.pause,
     )
-    desk = Desk(
-        journal=log,
+    return assemble(
+        loaded,
+        log=log,
         objects=objects,
-        states=States(log, derived, secret),
+        derived=derived,
+        documents=documents,
+        secret=secret,
         locks=DynamoLocks(client("dynamodb"), found.locks_table, clock, _owner()),
         clock=clock,
         signer=signer,
-        keyid=str(verifier),
-        trusted={str(verifier): verifier.key},
-        rules=rules(loaded),
-        tool=TOOL,
-    )
-    return Services(
-        settings=loaded,
-        desk=desk,
-        log=log,
-        secret=secret,
-        verifier=verifier,
-        derived=derived,
-        documents=documents,
         vault=AwsVault(secrets, lambda: at.client("rds"), own.region),
     )
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib import settings
-from chalicelib.drift.desk import Desk
-from chalicelib.drift.state import States
 from chalicelib.evidence import note
 from chalicelib.evidence.log import Log
 from chalicelib.kernel.clock import timestamp
@@ -25,7 +23,7 @@ from chalicelib.local.secret import create_secret, load_secret
 from chalicelib.local.signer import KeyFileSigner
 from chalicelib.local.writeonce import DirectoryWriteOnce
 from chalicelib.settings import edit
-from chalicelib.wiring.services import LOG_STREAM, OPENED, TOOL, Services, rules
+from chalicelib.wiring.services import LOG_STREAM, OPENED, TOOL, Services, assemble
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,28 +55,17 @@ def connect(loaded: settings.Settings) -> Services:
         signer = KeyFileSigner.load(store / SIGNING_KEY_FILE)
         secret = load_secret(store / SECRET_FILE)
     ports = _Store.under(store, secret)
-    log = ports.log(signer, verifier)
     clock = SystemClock()
-    desk = Desk(
-        journal=log,
+    return assemble(
+        loaded,
+        log=ports.log(signer, verifier),
         objects=ports.objects,
-        states=States(log, ports.derived, secret),
+        derived=ports.derived,
+        documents=ports.documents,
+        secret=secret,
         locks=FileLocks(store / "lock", clock=clock),
         clock=clock,
         signer=signer,
-        keyid=str(verifier),
-        trusted={str(verifier): verifier.key},
-        rules=rules(loaded),
-        tool=TOOL,
-    )
-    return Services(
-        settings=loaded,
-        desk=desk,
-        log=log,
-        secret=secret,
-        verifier=verifier,
-        derived=ports.derived,
-        documents=ports.documents,
     )
 
 

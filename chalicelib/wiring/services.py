@@ -16,6 +16,7 @@ from chalicelib.drift import ledger
 from chalicelib.drift.desk import Desk, Target
 from chalicelib.drift.judge import Rules
 from chalicelib.drift.judge import load as load_rules
+from chalicelib.drift.state import States
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ConfigError
 from chalicelib.kernel.record import Draft
@@ -24,14 +25,17 @@ from chalicelib.settings import edit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from chalicelib.drift.desk import Locks
     from chalicelib.drift.source import Source
     from chalicelib.evidence.log import Log
     from chalicelib.evidence.note import Verifier
     from chalicelib.evidence.report import Problem, Report
+    from chalicelib.kernel.clock import Clock
     from chalicelib.kernel.names import TargetName
     from chalicelib.kernel.record import Actor, Entry
     from chalicelib.kernel.sealed import SealedDocuments
-    from chalicelib.kernel.store import Derived
+    from chalicelib.kernel.signing import Signer
+    from chalicelib.kernel.store import Derived, WriteOnce
     from chalicelib.postgres.snapshot import PostgresSource
     from chalicelib.settings import TargetSection
 
@@ -197,6 +201,45 @@ class Services:
         now = ledger.now(self.desk, str(name))
         at = timestamp(self.desk.clock.now())
         ledger.append(self.desk, now, [Draft(CONFIGURED, str(name), at, actor, body)])
+
+
+def assemble(
+    loaded: settings.Settings,
+    *,
+    log: Log,
+    objects: WriteOnce,
+    derived: Derived,
+    documents: SealedDocuments,
+    secret: bytes | None,
+    locks: Locks,
+    clock: Clock,
+    signer: Signer,
+    vault: Vault | None = None,
+) -> Services:
+    """The services over adapters; the log's verifier is the one key that is trusted."""
+    key = str(log.verifier)
+    desk = Desk(
+        journal=log,
+        objects=objects,
+        states=States(log, derived, secret),
+        locks=locks,
+        clock=clock,
+        signer=signer,
+        keyid=key,
+        trusted={key: log.verifier.key},
+        rules=rules(loaded),
+        tool=TOOL,
+    )
+    return Services(
+        settings=loaded,
+        desk=desk,
+        log=log,
+        secret=secret,
+        verifier=log.verifier,
+        derived=derived,
+        documents=documents,
+        vault=vault,
+    )
 
 
 def rules(loaded: settings.Settings | None) -> Rules:

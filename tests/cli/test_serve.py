@@ -15,7 +15,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from chalicelib.cli import serve
+from chalicelib.cli.app import services
 from chalicelib.cli.spoken import Words
+from chalicelib.kernel.errors import ConfigError
 
 PROGRAM = (
     "import sys, chalicelib.cli.app, chalicelib.cli.serve\n"
@@ -316,3 +319,18 @@ def test_lines_fit_80_columns_and_keep_ids_whole(capsys, monkeypatch):
     rest = said.partition("unreachable: ")[2].splitlines()[1:]
     assert rest
     assert all(re.match("    [a-z]", line) for line in rest), "the rest of a line is indented"
+
+
+def test_a_running_service_takes_new_targets_and_no_other_store(holdfast, monkeypatch):
+    monkeypatch.setenv("ORDERS_DSN", "host=localhost dbname=orders user=u")
+    holdfast("init")
+    holdfast("target", "add", "orders", "--dsn-env", "ORDERS_DSN")
+    configured = serve._Configured(services())
+    before = configured()
+    assert configured() is before
+    holdfast("target", "add", "billing", "--dsn-env", "ORDERS_DSN")
+    assert set(configured().targets) == {"postgres:billing", "postgres:orders"}
+    path = holdfast.home / "holdfast.toml"
+    path.write_text(path.read_text().replace('path = ".holdfast"', 'path = "elsewhere"'))
+    with pytest.raises(ConfigError, match="another store or log key"):
+        configured()
