@@ -220,7 +220,9 @@ class Reader:
 
     def _beyond(self, size: int, ours: bytes, locked: bytes) -> Fork:
         """A batch is locked where the state says that the log ends."""
-        signed = self._find(size + len(bundle.decode(locked)))
+        leaves, used = bundle.split(locked)
+        whole = bool(leaves) and used == len(locked)
+        signed = self._find(size + len(leaves)) if whole else None
         if signed is not None:
             return _behind(size, ours, signed)
         key = layout.batch(size)
@@ -228,7 +230,7 @@ class Reader:
             f"the state ends at {size} leaves, but {key} is locked",
             ours=ours,
             theirs=canon.encode({"batch": key, "sha256": canon.sha256(locked)}),
-            next_step="holdfast evidence fsck; docs/operate.md, A batch that nobody signed",
+            next_step="holdfast evidence fsck; docs/operate.md, A fork",
         )
 
     def _leaves(self, at: int, stop: int, size: int) -> Iterator[tuple[int, bytes]]:
@@ -273,9 +275,16 @@ class Reader:
             data = self._writeonce.get(layout.checkpoint(size))
         except Missing:
             return None
-        signed = note.verify_checkpoint(data, self._verifier)
-        if signed.size != size:
-            raise Malformed(f"{layout.checkpoint(size)} is a checkpoint of {signed.size} leaves")
+        try:
+            signed = note.verify_checkpoint(data, self._verifier)
+            if signed.size != size:
+                raise Malformed(f"a checkpoint of {signed.size} leaves")
+        except VerificationFailed as error:
+            raise type(error)(
+                f"{layout.checkpoint(size)} is locked and is not what the log's key signed: "
+                f"{error.message}",
+                next_step="holdfast evidence fsck; docs/operate.md, A fork",
+            ) from error
         return signed
 
     def _signed(self, size: int) -> SignedCheckpoint:

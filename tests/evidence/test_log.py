@@ -601,3 +601,25 @@ def test_a_checkpoint_of_another_tree_at_the_same_size_stops_the_append(places):
     with pytest.raises(Fork, match="two roots for 1 leaves") as fork:
         place.append(0)
     assert fork.value.theirs == theirs
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", b"\0\5abc"])
+def test_a_batch_put_where_the_log_goes_on_is_named_with_what_to_do(place, data):
+    place.append(0)
+    place.writeonce.put(layout.batch(1), data)
+    for call in (place.log.size, lambda: place.append(1)):
+        with pytest.raises(
+            Fork, match=r"the state ends at 1 leaves, but log/batch/0{19}1 is"
+        ) as error:
+            call()
+        assert "operate.md" in error.value.next_step
+
+
+def test_a_checkpoint_put_where_the_log_goes_on_is_named_with_what_to_do(place):
+    place.append(0)
+    place.writeonce.put(layout.checkpoint(2), b"garbage")
+    with pytest.raises(
+        Malformed, match=r"log/checkpoint/0{19}2 is locked and is not what"
+    ) as error:
+        place.append(1)
+    assert "operate.md" in error.value.next_step
