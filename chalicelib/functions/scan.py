@@ -27,7 +27,7 @@ from chalicelib.kernel.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from chalicelib.drift.desk import Target
+    from chalicelib.drift.desk import Locks, Target
     from chalicelib.drift.schedule import Done, Order
     from chalicelib.drift.source import Reading, Source
 
@@ -51,7 +51,8 @@ def _scan(context: runtime.Context, target: Target, order: Order) -> Done:
         return _work(target, order, error)
     except UsageError as error:
         return _work(target, order, Unreachable(error.message, next_step=error.next_step))
-    with _place(host):
+    places = runtime.loaded().file.postgres.scans_per_host
+    with place(runtime.desk().locks, host, places, session.pause):
         left = context.get_remaining_time_in_millis() / 1_000 - RESERVED_SECONDS
         seconds = min(schedule.seconds_left(runtime.desk(), order), left)
         if seconds <= 0:
@@ -90,11 +91,12 @@ def _host(dsn: str) -> str:
 
 
 @contextmanager
-def _place(host: str) -> Iterator[None]:
-    """One of the host's places, held while the block runs. Raises: Busy, when none came free."""
-    places = runtime.loaded().file.postgres.scans_per_host
+def place(locks: Locks, host: str, places: int, pause: Callable[[int], None]) -> Iterator[None]:
+    """One of the host's places, held while the block runs; every process has the same places.
+
+    Raises: Busy, when none came free in WAIT_ATTEMPTS looks, with a ``pause`` after each.
+    """
     name = hashlib.sha256(host.encode()).hexdigest()[:32]
-    locks = runtime.desk().locks
     for attempt in range(WAIT_ATTEMPTS):
         for number in range(places):
             with ExitStack() as stack:
@@ -104,7 +106,7 @@ def _place(host: str) -> Iterator[None]:
                     continue
                 yield
                 return
-        session.pause(attempt)
+        pause(attempt)
     raise Busy(
         f"{places} scans of databases on {host} are under way",
         next_step="it comes again; raise [postgres] scans_per_host if the host can take more",
