@@ -23,9 +23,9 @@ READ_SECONDS: Final = 20.0  # without a single byte; a large object may take lon
 
 # Where a good answer takes milliseconds, a call that hangs is given up sooner and made again.
 _OF_SERVICE: Final[dict[str, dict[str, Any]]] = {
-    "dynamodb": {"read_timeout": 5.0},
+    "dynamodb": {"read_timeout": 5.0, "max_pool_connections": 32},  # ten scans, their locks
     "kms": {"read_timeout": 5.0},
-    "s3": {"max_pool_connections": 16},
+    "s3": {"max_pool_connections": 32},
 }
 
 _lock = threading.Lock()  # creating clients is not safe between threads; using them is
