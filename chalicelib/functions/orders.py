@@ -56,7 +56,8 @@ def work_off(event: Mapping[str, Any], context: runtime.Context, run: Callable[[
         lambda: alone if again > 1 else asyncio.Lock()
     )
     failed: set[str] = set()
-    with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_AT_ONCE) as pool, asyncio.Runner() as runner:
+        runner.get_loop()  # makes the loop that Powertools takes in Lambda; it ends with the batch
 
         async def handle(record: SQSRecord) -> None:
             group = record.attributes.message_group_id or ""
