@@ -1,49 +1,27 @@
 """What the write-once bucket promises, and whether it still does.
 
-``ACTIONS`` are the IAM actions this needs: two on the bucket for :func:`check`, the others for
-:func:`locks`, which asks about one object at a time.
+``ACTIONS`` are the IAM actions this needs, on the bucket.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from botocore.exceptions import ClientError
 
 from chalicelib.aws import failures
 from chalicelib.aws.failures import translated
-from chalicelib.aws.writeonce import S3WriteOnce
 from chalicelib.kernel.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from mypy_boto3_s3 import S3Client
 
-ACTIONS: Final = (
-    "s3:GetBucketVersioning",
-    "s3:GetBucketObjectLockConfiguration",
-    "s3:ListBucketVersions",
-    "s3:GetObjectVersion",
-    "s3:GetObjectRetention",
-    "s3:GetObjectLegalHold",
-)
+ACTIONS: Final = ("s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration")
 
 MODE: Final = "COMPLIANCE"  # GOVERNANCE can be bypassed by who has the permission
 DAYS_A_YEAR: Final = 365  # as S3 counts a default retention in years
-
-
-class Lock(msgspec.Struct, frozen=True):
-    """The lock of a key's first version; ``until`` is timezone-aware. No mode: it is not locked."""
-
-    key: str
-    version_id: str
-    created: datetime
-    mode: str | None
-    until: datetime | None
-    legal_hold: bool
 
 
 def check(client: S3Client, bucket: str, *, min_days: int) -> None:
@@ -71,24 +49,6 @@ def check(client: S3Client, bucket: str, *, min_days: int) -> None:
             bucket,
             f"a default retention of {MODE} for at least {min_days} days",
             f"{rule['Mode']} for {days} days" if rule.get("Mode") else "none",
-        )
-
-
-def locks(client: S3Client, bucket: str, prefix: str) -> Iterator[Lock]:
-    """The lock of every key's first version, ascending; one request each.
-
-    Raises: StoreUnavailable.
-    """
-    for version in S3WriteOnce(client, bucket).versions(prefix):
-        with translated(f"read the lock of {version.key} in {bucket}"):
-            head = client.head_object(Bucket=bucket, Key=version.key, VersionId=version.id)
-        yield Lock(
-            key=version.key,
-            version_id=version.id,
-            created=version.modified,
-            mode=head.get("ObjectLockMode"),
-            until=head.get("ObjectLockRetainUntilDate"),
-            legal_hold=head.get("ObjectLockLegalHoldStatus") == "ON",
         )
 
 

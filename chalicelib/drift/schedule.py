@@ -202,7 +202,7 @@ def work(
     source: Source | CouldNotTell,
     *,
     actor: Actor,
-    progress: Callable[..., None],
+    progress: Callable[..., None] = lambda _what, _done, _total: None,
 ) -> Done:
     """Scan for an order, or say what was recorded for it already.
 

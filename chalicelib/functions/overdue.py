@@ -27,9 +27,7 @@ def overdue(event: Mapping[str, Any], context: runtime.Context) -> Any:
 def _give_up(target: Target, order: Order) -> Done:
     reason = schedule.overdue(target, order, "every attempt ended without an answer")
     try:
-        done = schedule.work(
-            runtime.desk(), target, order, reason, actor=runtime.ACTOR, progress=_quiet
-        )
+        done = schedule.work(runtime.desk(), target, order, reason, actor=runtime.ACTOR)
     except NotAllowed as error:  # of a time that is yet to come, after every attempt
         runtime.count("NoOrder")
         runtime.logger.error("no order; dropped", extra={"code": error.code, "why": error.message})
@@ -37,7 +35,3 @@ def _give_up(target: Target, order: Order) -> Done:
     if not done.repeated:
         runtime.count("Overdue")
     return done
-
-
-def _quiet(_what: str, _done: int, _total: int) -> None:
-    pass

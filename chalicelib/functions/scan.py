@@ -61,9 +61,7 @@ def _scan(context: runtime.Context, target: Target, order: Order) -> Done:
 
 
 def _work(target: Target, order: Order, source: Source | CouldNotTell) -> Done:
-    return schedule.work(
-        runtime.desk(), target, order, source, actor=runtime.ACTOR, progress=_quiet
-    )
+    return schedule.work(runtime.desk(), target, order, source, actor=runtime.ACTOR)
 
 
 class _Source:
@@ -111,7 +109,3 @@ def place(locks: Locks, host: str, places: int, pause: Callable[[int], None]) ->
         f"{places} scans of databases on {host} are under way",
         next_step="it comes again; raise [postgres] scans_per_host if the host can take more",
     )
-
-
-def _quiet(_what: str, _done: int, _total: int) -> None:
-    pass

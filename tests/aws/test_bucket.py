@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from contract.adapters import make_bucket
 
-from chalicelib.aws.bucket import check, locks
+from chalicelib.aws.bucket import check
 from chalicelib.kernel.errors import StoreUnavailable
 
 
@@ -91,36 +90,3 @@ def test_settings_that_contradict_each_other_are_refused(versioning, lock, said)
 
 def test_a_bucket_that_is_not_there_is_said(s3, name):
     refused(s3, name, "NoSuchBucket")
-
-
-def test_the_lock_of_every_first_version_is_told(s3, name):
-    make_bucket(s3, name)
-    until = datetime(2099, 1, 1, tzinfo=UTC)
-    s3.put_object(Bucket=name, Key="a", Body=b"1")
-    s3.put_object(
-        Bucket=name,
-        Key="b",
-        Body=b"1",
-        ObjectLockMode="GOVERNANCE",
-        ObjectLockRetainUntilDate=until,
-        ObjectLockLegalHoldStatus="ON",
-        ChecksumAlgorithm="SHA256",
-    )
-    s3.put_object(Bucket=name, Key="a", Body=b"2")
-    s3.delete_object(Bucket=name, Key="b")
-    found = list(locks(s3, name, ""))
-    assert [(lock.key, lock.mode, lock.legal_hold) for lock in found] == [
-        ("a", "COMPLIANCE", False),
-        ("b", "GOVERNANCE", True),
-    ]
-    assert abs(found[0].until - found[0].created - timedelta(days=30)) < timedelta(seconds=5)
-    assert found[1].until == until
-    assert [lock.key for lock in locks(s3, name, "b")] == ["b"]
-
-
-def test_an_object_without_a_lock_is_told_so(s3, name):
-    s3.create_bucket(Bucket=name)
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    s3.put_object(Bucket=name, Key="a", Body=b"1")
-    (lock,) = locks(s3, name, "")
-    assert (lock.mode, lock.until, lock.legal_hold) == (None, None, False)

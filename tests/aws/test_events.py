@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.aws import Fault, StrictAws, throttle
+from support.aws import Fault, throttle
 
 from chalicelib.aws.events import MAX_ATTEMPTS, MAX_BATCH_BYTES, EventBridgeEvents
 from chalicelib.drift.schedule import Event
@@ -18,16 +18,9 @@ def event(number, **detail):
     return Event(f"F-{number}", "finding opened", AT, {"target": "postgres:orders", **detail})
 
 
-@pytest.fixture(scope="module")
-def server():
-    with StrictAws() as aws:
-        yield aws
-
-
 @pytest.fixture
-def aws(server):
-    server.reset()
-    return server
+def aws(empty_aws):
+    return empty_aws
 
 
 @pytest.fixture

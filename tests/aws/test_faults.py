@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserError
 from support.aws import ATTEMPTS, Fault, throttle
 
 from chalicelib.aws import failures, session
-from chalicelib.aws.bucket import check, locks
+from chalicelib.aws.bucket import check
 from chalicelib.evidence import layout, note, receipts
 from chalicelib.kernel.errors import Conflict, HoldfastError, KeyUnusable, StoreUnavailable
 from chalicelib.kernel.store import Document, Write
@@ -48,7 +48,6 @@ CALLS = {
     "signer.sign": sign,
     "locks.hold": hold,
     "bucket.check": lambda p, _: check(p.s3, p.bucket, min_days=1),
-    "bucket.locks": lambda p, _: list(locks(p.s3, p.bucket, "a")),
 }
 ONCE = {
     "throttled": throttle,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from support.aws import Fault, StrictAws
+from support.aws import Fault
 
 from chalicelib.aws.identity import caller
 from chalicelib.kernel.errors import CouldNotTell, UsageError
@@ -9,16 +9,9 @@ from chalicelib.kernel.errors import CouldNotTell, UsageError
 ACCOUNT = "123456789012"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with StrictAws() as aws:
-        yield aws
-
-
 @pytest.fixture
-def sts(server):
-    server.reset()
-    return server.client("sts")
+def sts(empty_aws):
+    return empty_aws.client("sts")
 
 
 @pytest.fixture
@@ -72,7 +65,7 @@ def test_what_names_no_person_is_refused(known_as, arn):
         caller(known_as(arn))
 
 
-def test_an_assumed_role_s_session_is_the_person(sts, server):
+def test_an_assumed_role_s_session_is_the_person(sts, empty_aws):
     """Through moto's own AssumeRole, not an answer made up here."""
     role = f"arn:aws:iam::{ACCOUNT}:role/approver"
     made = sts.assume_role(RoleArn=role, RoleSessionName="Ben")
@@ -81,7 +74,7 @@ def test_an_assumed_role_s_session_is_the_person(sts, server):
     session = botocore.session.Session().create_client(
         "sts",
         region_name="us-east-1",
-        endpoint_url=server.endpoint,
+        endpoint_url=empty_aws.endpoint,
         aws_access_key_id=made["Credentials"]["AccessKeyId"],
         aws_secret_access_key=made["Credentials"]["SecretAccessKey"],
         aws_session_token=made["Credentials"]["SessionToken"],
@@ -89,7 +82,7 @@ def test_an_assumed_role_s_session_is_the_person(sts, server):
     assert caller(session) == "ben"
 
 
-def test_sts_that_does_not_answer_is_said(sts, server):
-    server.fail("sts", "*", Fault(500), times=100)
+def test_sts_that_does_not_answer_is_said(sts, empty_aws):
+    empty_aws.fail("sts", "*", Fault(500), times=100)
     with pytest.raises(CouldNotTell):
         caller(sts)

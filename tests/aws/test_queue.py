@@ -6,7 +6,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.aws import Fault, StrictAws, throttle
+from support.aws import Fault, throttle
 
 from chalicelib.aws.queue import MAX_ATTEMPTS, SqsQueue, legal
 from chalicelib.drift.schedule import Message
@@ -17,16 +17,9 @@ def message(number, group=None):
     return Message(group or f"postgres:t-{number}", f"2026-10-01T02:00Z/{number}", b"%d" % number)
 
 
-@pytest.fixture(scope="module")
-def server():
-    with StrictAws() as aws:
-        yield aws
-
-
 @pytest.fixture
-def aws(server):
-    server.reset()
-    return server
+def aws(empty_aws):
+    return empty_aws
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from contract.adapters import RETENTION_DAYS, make_bucket
 from evidence.place import ORIGIN, draft, unsynced
 from moto.s3.models import s3_backends
-from support.aws import ACCOUNT, Fault, StrictAws, throttle
+from support.aws import ACCOUNT, Fault, throttle
 
 from chalicelib.aws.reconcile import Sources, reconcile
 from chalicelib.aws.signer import KmsSigner
@@ -38,17 +38,9 @@ def now():
     return datetime.fromtimestamp(time.time(), tz=UTC)  # S3's and KMS's clock is the machine's
 
 
-@pytest.fixture(scope="module")
-def server():
-    with StrictAws() as aws:
-        yield aws
-
-
 @pytest.fixture
-def aws(server):
-    server.reset()
-    yield server
-    server.reset()
+def aws(empty_aws):
+    return empty_aws
 
 
 both_specs = pytest.mark.parametrize("spec", ["ECC_NIST_EDWARDS25519", "ECC_NIST_P256"])

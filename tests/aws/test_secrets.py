@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
-from support.aws import Fault, StrictAws
+from support.aws import Fault
 
 from chalicelib.aws.secrets import MAX_KEPT, Secrets, rds_token
 from chalicelib.kernel.errors import (
@@ -36,16 +36,9 @@ RDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def server():
-    with StrictAws() as aws:
-        yield aws
-
-
 @pytest.fixture
-def aws(server):
-    server.reset()
-    return server
+def aws(empty_aws):
+    return empty_aws
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from contract.adapters import WRITEONCE
 from support.aws import Fault
 
 from chalicelib.aws import writeonce
-from chalicelib.aws.bucket import check, locks
+from chalicelib.aws.bucket import check
 from chalicelib.aws.writeonce import S3WriteOnce, Stranger
 from chalicelib.kernel.errors import DigestMismatch, Malformed, Missing, StoreUnavailable
 
@@ -145,11 +145,12 @@ def test_what_was_put_is_locked_and_stays(store, enemy):
     check(enemy, store._bucket, min_days=30)
     store.put("a", b"x")
     hide(enemy, store, "a")
-    (lock,) = locks(enemy, store._bucket, "")
-    assert (lock.key, lock.mode, lock.legal_hold) == ("a", "COMPLIANCE", False)
-    assert (lock.until - lock.created).days in (29, 30)
+    (first,) = store.versions("")
+    lock = enemy.head_object(Bucket=store._bucket, Key="a", VersionId=first.id)
+    assert lock["ObjectLockMode"] == "COMPLIANCE"
+    assert (lock["ObjectLockRetainUntilDate"] - first.modified).days in (29, 30)
     with pytest.raises(enemy.exceptions.ClientError, match="AccessDenied"):
-        enemy.delete_object(Bucket=store._bucket, Key="a", VersionId=lock.version_id)
+        enemy.delete_object(Bucket=store._bucket, Key="a", VersionId=first.id)
     assert store.get("a") == b"x"
 
 

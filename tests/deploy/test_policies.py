@@ -17,10 +17,6 @@ ADAPTERS = {
     "ScanRole": (*STORES, "bucket", "secrets", "lock", "events"),
     "OverdueRole": (*STORES, "bucket", "secrets", "lock", "events"),
 }
-UNUSED = {
-    # bucket.locks, which reconciles: people run it
-    "bucket": {"s3:GetObjectRetention", "s3:GetObjectLegalHold"},
-}
 NOT_A_TARGETS = {"DispatchRole", "OverdueRole"}  # they log in to no database
 # What Lambda does with a function's role, and no code of ours. Sources: Lambda Developer Guide,
 # "Sending function logs", "SQS execution role permissions", "Configuring VPC access".
@@ -89,8 +85,7 @@ def test_a_function_may_do_what_its_adapters_do_and_nothing_else(template, role)
     used = set(LAMBDA[role])
     for name in ADAPTERS[role]:
         declared = set(importlib.import_module(f"chalicelib.aws.{name}").ACTIONS)
-        assert UNUSED.get(name, set()) <= declared
-        used |= declared - UNUSED.get(name, set())
+        used |= declared
     if role in NOT_A_TARGETS:
         used.remove("rds-db:connect")
     assert stack.allowed(template, role) == used
