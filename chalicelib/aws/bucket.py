@@ -25,31 +25,43 @@ DAYS_A_YEAR: Final = 365  # as S3 counts a default retention in years
 
 
 def check(client: S3Client, bucket: str, *, min_days: int) -> None:
-    """Return if the bucket keeps versions, and locks each for ``min_days`` or more in COMPLIANCE.
+    """Return if the bucket keeps every version for at least ``min_days``, whoever asks otherwise.
 
     Raises: StoreUnavailable: nothing may be written to such a bucket as evidence.
     """
     with translated(f"check the bucket {bucket}"):
         versioning = client.get_bucket_versioning(Bucket=bucket).get("Status")
-        try:
-            found = client.get_object_lock_configuration(Bucket=bucket)
-        except ClientError as error:
-            if failures.code(error) != "ObjectLockConfigurationNotFoundError":
-                raise
-            raise _refused(bucket, "Object Lock", "off") from error
+        kept = retention(client, bucket)
+    if kept is None:
+        raise _refused(bucket, "Object Lock", "off")
     if versioning != "Enabled":
         raise _refused(bucket, "versioning", versioning)
-    lock = found.get("ObjectLockConfiguration", {})
-    if lock.get("ObjectLockEnabled") != "Enabled":
-        raise _refused(bucket, "Object Lock", "off")
-    rule: Mapping[str, Any] = lock.get("Rule", {}).get("DefaultRetention", {})
-    days = rule.get("Days") or (rule.get("Years") or 0) * DAYS_A_YEAR
-    if rule.get("Mode") != MODE or days < min_days:
+    mode, days = kept
+    if mode != MODE or days < min_days:
         raise _refused(
             bucket,
             f"a default retention of {MODE} for at least {min_days} days",
-            f"{rule['Mode']} for {days} days" if rule.get("Mode") else "none",
+            f"{mode} for {days} days" if mode else "none",
         )
+
+
+def retention(client: S3Client, bucket: str) -> tuple[str, int] | None:
+    """Mode and days of the default retention, "" and 0 without one; None without Object Lock.
+
+    Raises: botocore's errors.
+    """
+    try:
+        found = client.get_object_lock_configuration(Bucket=bucket)
+    except ClientError as error:
+        if failures.code(error) != "ObjectLockConfigurationNotFoundError":
+            raise
+        return None
+    lock = found.get("ObjectLockConfiguration", {})
+    if lock.get("ObjectLockEnabled") != "Enabled":
+        return None
+    rule: Mapping[str, Any] = lock.get("Rule", {}).get("DefaultRetention", {})
+    days = rule.get("Days") or (rule.get("Years") or 0) * DAYS_A_YEAR
+    return str(rule.get("Mode") or ""), int(days)
 
 
 def _refused(bucket: str, expected: str, observed: object) -> StoreUnavailable:

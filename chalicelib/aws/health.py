@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.aws import changes
+from chalicelib.aws.bucket import MODE, retention
 from chalicelib.aws.checks import Check, Verdict, Wrong, asked, unanswered, wrong
-from chalicelib.aws.failures import code, translated
+from chalicelib.aws.failures import translated
+from chalicelib.aws.places import FIELDS, output
 from chalicelib.aws.preflight import DEFAULTS, secret_there
 from chalicelib.kernel.errors import HoldfastError, NotPermitted
 
@@ -31,20 +33,7 @@ ACTIONS: Final = (
     "sqs:GetQueueAttributes",
 )
 
-OUTPUTS: Final = (
-    "EvidenceBucket",
-    "DerivedBucket",
-    "DocumentsTable",
-    "LocksTable",
-    "SigningKey",
-    "SealSecret",
-    "ScanQueue",
-    "DeadLetterQueue",
-    "EventBus",
-    "PeriodMinutes",
-    "AlarmTopic",
-    "NoticeTopic",
-)
+OUTPUTS: Final = (*map(output, FIELDS), "DeadLetterQueue", "AlarmTopic", "NoticeTopic")
 
 
 def look(clients: Clients, name: str, *, opened: bool) -> Iterator[Check]:
@@ -91,15 +80,8 @@ def _deployed(clients: Clients, found: Stack, *, opened: bool) -> Iterator[Check
 
 def _object_lock(client: Any, bucket: str, retention_days: str) -> str:
     with translated(f"read the Object Lock of {bucket}", NotPermitted):
-        try:
-            found = client.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
-        except client.exceptions.ClientError as error:
-            if code(error) != "ObjectLockConfigurationNotFoundError":
-                raise
-            found = {}
-    default = found.get("Rule", {}).get("DefaultRetention", {})
-    days = default.get("Days", 0) or default.get("Years", 0) * 365
-    if found.get("ObjectLockEnabled") != "Enabled" or default.get("Mode") != "COMPLIANCE":
+        mode, days = retention(client, bucket) or ("", 0)
+    if mode != MODE:
         raise Wrong(
             f"{bucket} does not lock what is written to it", "stop the schedule; docs/operate.md"
         )
@@ -108,7 +90,7 @@ def _object_lock(client: Any, bucket: str, retention_days: str) -> str:
             f"{bucket} locks for {days} days; the stack says {retention_days}",
             "somebody changed it outside of the stack: holdfast aws deploy, and find out who",
         )
-    return f"COMPLIANCE, {days} days, on {bucket}"
+    return f"{mode}, {days} days, on {bucket}"
 
 
 def _versioning(client: Any, bucket: str) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from chalicelib.aws.failures import translated
 from chalicelib.kernel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,17 +60,12 @@ def from_environment(environment: Mapping[str, str]) -> Places | None:
 
 def from_stack(client: CloudFormationClient, stack: str) -> Places:
     """The places that a stack's outputs tell. Raises: ConfigError; as failures.translated."""
-    with translated(f"look at the stack {stack}"):
-        try:
-            found = client.describe_stacks(StackName=stack)["Stacks"][0]
-        except client.exceptions.ClientError as error:
-            if "does not exist" in error.response["Error"].get("Message", ""):
-                raise ConfigError(
-                    f"there is no stack {stack}", next_step="holdfast aws deploy"
-                ) from None
-            raise
-    told = {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
-    return of_outputs(told, stack)
+    from chalicelib.aws import changes  # noqa: PLC0415 - a function needs none of it
+
+    found = changes.stack(client, stack)
+    if found is None:
+        raise ConfigError(f"there is no stack {stack}", next_step="holdfast aws deploy")
+    return of_outputs(found.outputs, stack)
 
 
 def of_outputs(told: Mapping[str, str], stack: str) -> Places:
