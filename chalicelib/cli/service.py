@@ -369,9 +369,7 @@ class Service:
                 source = error
             except UsageError as error:
                 source = Unreachable(error.message, next_step=error.next_step)
-        return schedule.work(
-            desk, target, order, source, actor=self._actor, progress=lambda *_: None
-        )
+        return schedule.work(desk, target, order, source, actor=self._actor)
 
     def _tell(self, task: _Task, done: Done, order: Order, titles: Mapping[str, str]) -> None:
         """One line of the scan, and its events; again, where they may not have been told."""
