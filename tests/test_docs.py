@@ -64,9 +64,11 @@ def test_every_setting_is_documented():
     for section in (
         settings.LogSection,
         settings.StoreSection,
+        settings.RetentionSection,
         settings.RulesSection,
         settings.PostgresSection,
         settings.TargetSection,
+        settings.TimestampSection,
     ):
         for field in section.__struct_fields__:
             assert f"| `{field}` |" in text, field

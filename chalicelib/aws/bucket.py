@@ -24,8 +24,8 @@ MODE: Final = "COMPLIANCE"  # GOVERNANCE can be bypassed by who has the permissi
 DAYS_A_YEAR: Final = 365  # as S3 counts a default retention in years
 
 
-def check(client: S3Client, bucket: str, *, min_days: int) -> None:
-    """Return if the bucket keeps every version for at least ``min_days``, whoever asks otherwise.
+def check(client: S3Client, bucket: str, *, min_days: int) -> int:
+    """For how many days, at least ``min_days``, the bucket keeps every version, whoever asks.
 
     Raises: StoreUnavailable: nothing may be written to such a bucket as evidence.
     """
@@ -43,6 +43,7 @@ def check(client: S3Client, bucket: str, *, min_days: int) -> None:
             f"a default retention of {MODE} for at least {min_days} days",
             f"{mode} for {days} days" if mode else "none",
         )
+    return days
 
 
 def retention(client: S3Client, bucket: str) -> tuple[str, int] | None:

@@ -97,6 +97,9 @@ class DynamoDocuments:
                 )
         raise failures.throttled(f"write documents of {self._table}")
 
+    def purge(self) -> None:
+        """Nothing is left in the table; its point-in-time recovery has it for up to 35 days."""
+
     def list(self, prefix: str) -> Iterator[tuple[str, Document]]:
         """Documents whose key starts with ``prefix``, ascending. Raises: StoreUnavailable."""
         condition, values = "p = :p", {":p": {"S": PARTITION}}

@@ -2,7 +2,8 @@
 
 1. CloudTrail's Sign calls with the log's key: its own account of the key, which no writer reaches.
 2. The receipts, checkpoints and baseline envelopes of the period, each read and verified.
-3. ``evidence.account`` matches them.
+3. ``evidence.account`` matches them, for each key that the log has or had by itself: a former key
+   that signs anything more shows.
 4. Over the whole bucket: a version after a key's first one, and a delete marker, are tampering.
 5. The lock of every object that was written in the period: COMPLIANCE, and for long enough. An
    object's lock cannot be taken back later, so that period after period covers the bucket.
@@ -13,6 +14,7 @@ CloudTrail keeps 90 days. That all checkpoints lie on one line is proven by fsck
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from chalicelib.aws.writeonce import Version
-    from chalicelib.evidence.note import Verifier
+    from chalicelib.evidence.keys import Keyring
     from chalicelib.evidence.receipts import Kept, Published
 
 ACTIONS: Final = (
@@ -49,6 +51,7 @@ MARGIN: Final = timedelta(days=1)  # of receipts and publications around the per
 MAX_PROBLEMS: Final = 1_000  # with locks, and with versions; more say nothing new
 WORKERS: Final = 8  # requests to S3 at once
 LOCK_SLACK: Final = timedelta(minutes=1)  # between S3's times of an object and of its lock
+_PUBLISHED: Final = (layout.CHECKPOINTS, layout.HANDOVERS, layout.PACKETS, receipts.ENVELOPES)
 _CHUNK: Final = 1_000  # objects handed to the workers at a time
 _DAY: Final = timedelta(days=1)
 
@@ -60,16 +63,18 @@ _Found = TypeVar("_Found")
 class Sources:
     """Where to look. ``key``: the signing key's ARN; ``retention_days``: what a lock must be for.
 
-    ``pace()`` waits between two questions to CloudTrail: half a second.
+    ``keys``: the log's pinned keys, of which the newest is that one; ``former``: the ARNs of the
+    others, in their order. ``pace()`` waits between two questions to CloudTrail: half a second.
     """
 
     trail: CloudTrailClient
     s3: S3Client
     bucket: str
     key: str
-    verifier: Verifier
+    keys: Keyring
     retention_days: int
     pace: Callable[[], None]
+    former: tuple[str, ...] = ()
 
 
 def reconcile(
@@ -87,28 +92,43 @@ def reconcile(
     """
     period = _period(start, end, now)
     run = _Run(sources, period, progress)
-    uses, refused = run.uses()
+    arns = (*sources.former, sources.key)
+    counted = [run.uses(arn) for arn in arns]
     kept = run.receipts()
-    versions = [*run.store.versions(layout.CHECKPOINTS), *run.store.versions(receipts.ENVELOPES)]
+    versions = list(chain.from_iterable(map(run.store.versions, _PUBLISHED)))
     first, last = period.start - MARGIN, period.end + MARGIN
     published = run.published([one for one in versions if first <= one.modified < last])
-    later = [one for one in versions if one.modified >= last]
-    account = match(uses, kept, published, period, later=lambda: run.published(later))
-    run.problems[:0] = account.problems
+    later = functools.cache(
+        lambda: tuple(run.published([one for one in versions if one.modified >= last]))
+    )
+    accounts = [
+        match(
+            uses,
+            [one for one in kept if one.receipt.key == arn],
+            _by(vkey, lambda: published),
+            period,
+            later=functools.partial(_by, vkey, later),
+        )
+        for arn, (uses, _), vkey in zip(arns, counted, run.vkeys, strict=True)
+    ]
+    # Each account of an unfinished period says so: once is enough.
+    run.problems[:0] = dict.fromkeys(chain.from_iterable(one.problems for one in accounts))
     run.strangers()
     objects, locks = run.locks()
     return Report(
         key=sources.key,
+        former=sources.former,
         start=clock.timestamp(period.start),
         end=clock.timestamp(period.end),
-        sign_events=account.uses,
-        refused=refused,
-        receipts=account.receipts,
-        checkpoints=account.checkpoints,
-        envelopes=account.envelopes,
+        sign_events=sum(one.uses for one in accounts),
+        refused=sum(refused for _, refused in counted),
+        receipts=sum(one.receipts for one in accounts),
+        checkpoints=sum(one.checkpoints for one in accounts),
+        envelopes=sum(one.envelopes for one in accounts),
+        packets=sum(one.packets for one in accounts),
         objects=objects,
         locks=locks,
-        repeats=account.repeats,
+        repeats=tuple(chain.from_iterable(one.repeats for one in accounts)),
         problems=tuple(run.problems),
     )
 
@@ -121,18 +141,20 @@ class _Run:
     ) -> None:
         self.problems: list[Problem] = []
         self.store = S3WriteOnce(sources.s3, sources.bucket)
+        self.vkeys = [str(one.verifier) for one in sources.keys.keys]
         self._sources = sources
+        self._arns = {*sources.former, sources.key}
         self._period = period
         self._progress = progress
 
-    def uses(self) -> tuple[list[Use], int]:
-        """Step 1: the signatures around the period, and the number of calls in it without one."""
+    def uses(self, key: str) -> tuple[list[Use], int]:
+        """Step 1: a key's signatures around the period, and the calls in it without one."""
         asked, period = self._sources, self._period
-        if not trail.check_key(asked.trail, asked.key):
-            self._unknown(asked.key, "a multi-Region key: other regions were not looked into")
+        if not trail.check_key(asked.trail, key):
+            self._unknown(key, "a multi-Region key: other regions were not looked into")
         shown = trail.signatures(
             asked.trail,
-            asked.key,
+            key,
             period.start - SKEW,
             period.end + SKEW,
             pace=asked.pace,
@@ -143,7 +165,7 @@ class _Run:
         return shown.uses, sum(period.holds(use.at) for use in shown.refused)
 
     def receipts(self) -> list[Kept]:
-        """Step 2: the receipts around the period that are of this key."""
+        """Step 2: the receipts around the period that are of the log's keys."""
         days = (self._period.end - self._period.start + 2 * MARGIN) // _DAY + 2
         prefixes = [
             receipts.day(self._period.start - MARGIN + n * _DAY) for n in range(days)
@@ -204,17 +226,17 @@ class _Run:
         except VerificationFailed as error:
             self._unreadable(version, "a receipt", error)
             return None
-        if one.key != self._sources.key:
-            return None  # it explains no use of this key
+        if one.key not in self._arns:
+            return None  # it explains no use of these keys
         return receipts.Kept(version.key, version.modified, one)
 
     def _published(self, version: Version) -> Published | None:
         try:
             return receipts.published(
-                version.key, version.modified, self.store.get(version.key), self._sources.verifier
+                version.key, version.modified, self.store.get(version.key), self._sources.keys
             )
         except VerificationFailed as error:
-            self._unreadable(version, "a publication under the pinned key", error)
+            self._unreadable(version, "a publication under a pinned key", error)
             return None
 
     def _lock(self, version: Version) -> tuple[Version, str]:
@@ -256,6 +278,11 @@ class _Run:
         self.problems.append(
             Problem(place=place, what=what, expected="", observed="", severity=Severity.UNKNOWN)
         )
+
+
+def _by(key: str, published: Callable[[], Iterable[Published]]) -> list[Published]:
+    """What one key published."""
+    return [one for one in published() if one.key == key]
 
 
 def _period(start: datetime, end: datetime, now: datetime) -> Period:

@@ -124,11 +124,17 @@ from chalicelib.cli import (  # noqa: E402 - the groups hang themselves onto ``a
     demo,
     drift,
     evidence,
+    hold,
     init,
+    packet,
+    rotate,
     rules,
     scan,
     serve,
     target,
+    timestamp,
+    trust,
+    witness,
 )
 
 __all__ = [
@@ -139,9 +145,15 @@ __all__ = [
     "demo",
     "drift",
     "evidence",
+    "hold",
     "init",
+    "packet",
+    "rotate",
     "rules",
     "scan",
     "serve",
     "target",
+    "timestamp",
+    "trust",
+    "witness",
 ]

@@ -52,6 +52,7 @@ VERDICT_STYLES = {"ok": "green", "wrong": "bold red", "could not tell": "bold ye
 ACTION_STYLES = {"Add": "green", "Modify": "yellow", "Remove": "bold red"}
 ASKED_FIRST = ("credentials", "parameters")  # where these fail, every other question does
 MAX_PARAMETER_CHARACTERS = 4_096  # CloudFormation quotas, "Parameter values"
+KEY_PARAMETER = "RotatedKeyArn"
 
 
 @group.command("check")
@@ -65,7 +66,7 @@ def check(
     from chalicelib.wiring import cloud  # noqa: PLC0415 - an extra
 
     loaded, own = _settings(stage)
-    given = _parameters(parameter)
+    given = _parameters(parameter, own)
     client = cloud.of(own).client
     checks = [_settings_line(loaded, own), *_before(loaded, own, given)]
     if all(one.verdict is lines.Verdict.OK for one in checks if one.what == "credentials"):
@@ -85,7 +86,7 @@ def plan(
     """Show what a deployment would change, and change nothing but the deployment bucket."""
     _needs_botocore()
     loaded, own = _settings(stage)
-    given = _parameters(parameter)
+    given = _parameters(parameter, own)
     _preflight(loaded, own, given)
     deployer = _deployer(own)
     with _packaged(loaded, own) as package:
@@ -111,7 +112,7 @@ def deploy(
     from chalicelib.wiring import cloud  # noqa: PLC0415 - an extra
 
     loaded, own = _settings(stage)
-    given = _parameters(parameter)
+    given = _parameters(parameter, own)
     if not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             "there is no terminal to ask on", next_step="holdfast aws plan, then deploy --yes"
@@ -178,8 +179,9 @@ def _settings(stage: str) -> tuple[Settings, AwsSection]:
     return loaded, own
 
 
-def _parameters(given: Sequence[str] | None) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _parameters(given: Sequence[str] | None, own: AwsSection) -> dict[str, str]:
+    """The stack's parameters: those given, and the key that the settings say signs."""
+    found: dict[str, str] = {KEY_PARAMETER: own.signing_key} if own.signing_key else {}
     for one in given or []:
         key, equals, value = one.partition("=")
         if not equals or not key.isalnum() or len(value) > MAX_PARAMETER_CHARACTERS:
@@ -187,7 +189,10 @@ def _parameters(given: Sequence[str] | None) -> dict[str, str]:
                 f"not a parameter: {plain(one[:80])!r}", next_step="--parameter RetentionDays=400"
             )
         if key in found:
-            raise UsageError(f"the parameter {key} is given twice")
+            raise UsageError(
+                f"the parameter {key} is given twice"
+                + (", by the settings too: [aws] signing_key" if key == KEY_PARAMETER else "")
+            )
         found[key] = value
     return found
 

@@ -26,6 +26,7 @@ from chalicelib.cli.app import app, finish
 from chalicelib.cli.text import out, plain
 from chalicelib.drift.finding import SHORT_ID
 from chalicelib.kernel.errors import CouldNotTell, UsageError
+from chalicelib.local.clock import SystemClock
 from chalicelib.postgres.embedded import EmbeddedServer
 
 MARK = ".holdfast-demo"  # only a folder with this file in it is ever emptied
@@ -97,6 +98,7 @@ class _Story:
             "An embedded PostgreSQL 18 with two schemas: the shop, and the model's features."
         )
         self._set_up()
+        began = SystemClock().now()
         self._run("init", ".", expect=0)
         self._run("target", "add", "shop", "--dsn-env", "SHOP_DSN", "--env", "prod", expect=0)
         self._run("--as", "ana", "baseline", "propose", "shop", "--comment", "go live", expect=0)
@@ -122,6 +124,11 @@ class _Story:
         self._chapter("The evidence")
         self._run("evidence", "ls", "--last", "6", expect=0)
         self._run("evidence", "fsck", expect=0)
+
+        self._chapter("A packet for the auditor, which needs nothing of ours to be verified")
+        days = ("--from", began.date().isoformat(), "--to", SystemClock().now().date().isoformat())
+        self._run("evidence", "packet", *days, "-o", "packet.zip", expect=0)
+        self._run("evidence", "verify", "packet.zip", expect=0)
         program = Path(sys.executable).with_name("holdfast")
         self._words(
             f"\nEverything is in {self.folder}/: the settings, the log in .holdfast/, the database "

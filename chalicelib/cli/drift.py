@@ -12,8 +12,9 @@ from rich.text import Text
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, services
 from chalicelib.cli.text import emit, out, plain, say, whole
-from chalicelib.drift import decide
+from chalicelib.drift import decide, state
 from chalicelib.drift.finding import Disposition, Finding
+from chalicelib.evidence.personal import Reveal
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotFound, UsageError
 from chalicelib.kernel.record import entry_at
@@ -54,7 +55,8 @@ def ls(
         rows += [(recorded[note.index], note.at(_now(held)), note) for note in notes]
     rows.sort(key=lambda row: -row[0].severity.rank)
     if as_json:
-        emit([_encode(*row) for row in rows])
+        reveal = Reveal(held.subjects, held.log)
+        emit([_encode(found, now, note, _reason(reveal, found, note)) for found, now, note in rows])
         return
     table.findings([(found, disposition) for found, disposition, _ in rows])
     if not rows:
@@ -70,8 +72,9 @@ def show(
     target, _, note = _locate(_present(held), finding)
     found = msgspec.convert(entry_at(held.desk.journal, note.index).body, Finding)
     disposition = note.at(_now(held))
+    reason = _reason(Reveal(held.subjects, held.log), found, note)
     if as_json:
-        emit(_encode(found, disposition, note))
+        emit(_encode(found, disposition, note, reason))
         return
     rows: list[tuple[str, Any]] = [
         ("finding", found.id),
@@ -80,7 +83,7 @@ def show(
         ("object", f"{found.kind} {found.name}"),
         ("severity", Text(found.severity.value, table.SEVERITY_STYLES[found.severity.value])),
         ("direction", Text(found.direction.value, table.DIRECTION_STYLES[found.direction.value])),
-        ("disposition", _disposition(note, disposition)),
+        ("disposition", _disposition(note, disposition, reason)),
         ("rule", found.rule),
     ]
     rows += _when(found)
@@ -100,9 +103,14 @@ def _when(found: Finding) -> list[tuple[str, Any]]:
     return [("between", f"{when.not_before or 'the beginning'} and {when.not_after}")]
 
 
-def _disposition(note: Note, disposition: Disposition) -> str:
+def _reason(reveal: Reveal, found: Finding, note: Note) -> str:
+    """Why a finding was suppressed, or since when that cannot be read."""
+    return reveal.text(note.reason, state.SUPPRESSED, found.target)
+
+
+def _disposition(note: Note, disposition: Disposition, reason: str) -> str:
     if disposition is Disposition.SUPPRESSED:
-        return f"suppressed until {note.suppressed_until} by {note.by}: {note.reason}"
+        return f"suppressed until {note.suppressed_until} by {note.by}: {reason}"
     return str(disposition.value)
 
 
@@ -220,12 +228,12 @@ def _recorded(held: Services, indexes: list[int]) -> dict[int, Finding]:
     return found
 
 
-def _encode(found: Finding, disposition: Disposition, note: Note) -> dict[str, Any]:
+def _encode(found: Finding, disposition: Disposition, note: Note, reason: str) -> dict[str, Any]:
     return {
         **msgspec.to_builtins(found),
         "disposition": disposition.value,
         "suppressed_until": note.suppressed_until or None,
-        "reason": note.reason or None,
+        "reason": reason or None,
         "by": note.by or None,
         "record": note.index,
         "opened_at": note.opened_at,

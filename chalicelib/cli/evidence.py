@@ -19,12 +19,15 @@ from chalicelib.cli.reconcile import reconcile_command
 from chalicelib.cli.text import clip, emit, out, plain, say
 from chalicelib.drift.finding import SHORT_ID
 from chalicelib.evidence import note
-from chalicelib.kernel import merkle, names
+from chalicelib.evidence.personal import Reveal, Visibility
+from chalicelib.kernel import merkle, names, personal
 from chalicelib.kernel.errors import Malformed, NotFound, UsageError
 from chalicelib.kernel.record import entry_at
 
 if TYPE_CHECKING:
+    from chalicelib.evidence.personal import Shown
     from chalicelib.evidence.report import Problem, Report
+    from chalicelib.kernel.personal import Sealed
     from chalicelib.kernel.record import Entry
 
 group = typer.Typer(no_args_is_help=True, help="The evidence log.")
@@ -51,14 +54,15 @@ def ls(
     for entry in held.log.read(0, size):
         if stream in {"", entry.record.stream} and kind in {"", entry.record.kind}:
             chosen.append(entry)
+    reveal = Reveal(held.subjects, held.log)
     if as_json:
-        emit([_encode(entry) for entry in chosen])
+        emit([_encode(entry, reveal) for entry in chosen])
         return
-    table.grid(*_listed(list(chosen)))
+    table.grid(*_listed(list(chosen), reveal))
     say(f"{len(chosen)} of {size} records")
 
 
-def _listed(entries: list[Entry]) -> tuple[list[str], list[list[str]]]:
+def _listed(entries: list[Entry], reveal: Reveal) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: four columns on a terminal, all fields on one line in a pipe."""
     fields = [
         (
@@ -67,7 +71,7 @@ def _listed(entries: list[Entry]) -> tuple[list[str], list[list[str]]]:
             f"{entry.record.stream} {entry.record.seq}",
             entry.record.kind,
             f"{entry.record.actor.name} ({entry.record.actor.via})",
-            _says(entry),
+            _says(reveal.body(entry, lambda _sealed, shown: shown.says)),
         )
         for entry in entries
     ]
@@ -83,11 +87,22 @@ def _listed(entries: list[Entry]) -> tuple[list[str], list[list[str]]]:
 def show(
     record: Annotated[int, typer.Argument(min=0, help="Its place in the log, from 0.")],
 ) -> None:
-    """Print one record as JSON, with the hash of its leaf."""
+    """Print one record as JSON, with the hash of its leaf; what is sealed, as far as it opens."""
     held = services()
     if record >= held.log.size():
         raise NotFound(f"the log has {held.log.size()} records; the last is {held.log.size() - 1}")
-    emit(_encode(entry_at(held.log, record)))
+    entry = entry_at(held.log, record)
+    reveal = Reveal(held.subjects, held.log)
+    wrong = [
+        shown
+        for sealed in personal.sealed_in(entry.body)
+        if (shown := reveal.value(sealed, entry.record.kind, entry.record.stream)).state
+        is Visibility.WRONG
+    ]
+    emit(_encode(entry, reveal))
+    for shown in wrong:
+        say(shown.says, "bold red")
+    finish(1 if wrong else 0)
 
 
 @group.command("checkpoint")
@@ -182,7 +197,7 @@ def _show_report(report: Report) -> None:
     if len(others) > MAX_OTHERS:
         say(f"and {len(others) - MAX_OTHERS} more; --json has all of them")
     if report.unfinished:
-        say(f"unfinished, and finished by the next writer: {report.unfinished}", "yellow")
+        say(f"unfinished: {report.unfinished}", "yellow")
     if not report.complete:
         say("not everything could be checked", "yellow")
     console.print(
@@ -217,16 +232,25 @@ def _line(label: str, problem: Problem) -> Text:
     return text
 
 
-def _encode(entry: Entry) -> dict[str, Any]:
+def _encode(entry: Entry, reveal: Reveal) -> dict[str, Any]:
     value: dict[str, Any] = {"record": entry.index, **msgspec.to_builtins(entry.record)}
     value.pop("body_ref", None)
-    value["body"] = entry.body
+    value["body"] = reveal.body(entry, _beside)
     value["leaf_hash"] = merkle.leaf_hash(entry.leaf).hex()
     return value
 
 
-def _says(entry: Entry) -> str:
-    body = entry.body
+def _beside(sealed: Sealed, shown: Shown) -> dict[str, Any]:
+    """A sealed value as it stands in the record, and beside it what can be said about it."""
+    said: dict[str, Any] = {"state": shown.state.value, "says": shown.says}
+    if shown.state is Visibility.OPEN:
+        said["value"] = shown.value
+    if shown.state is Visibility.ERASED:
+        said |= {"at": shown.at, "by": shown.by, "record": shown.record}
+    return {personal.MARK: msgspec.to_builtins(sealed), **said}
+
+
+def _says(body: dict[str, Any]) -> str:
     parts = [
         body[key][:SHORT_ID] if key in {"id", "proposal"} else body[key]
         for key in ("outcome", "proposal", "id", "severity", "title", "until", "reason", "name")

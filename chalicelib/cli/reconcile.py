@@ -106,9 +106,11 @@ def _counts(report: Report) -> str:
     return (
         f"{report.start} to {report.end}: {count(report.sign_events, 'signature')} in CloudTrail, "
         f"{count(report.receipts, 'receipt')}, {count(report.checkpoints, 'checkpoint')}, "
-        f"{count(report.envelopes, 'envelope')}, {again} signed again, {report.refused} refused; "
+        f"{count(report.envelopes, 'envelope')}, {count(report.packets, 'packet')}, "
+        f"{again} signed again, {report.refused} refused; "
         f"{count(report.objects, 'object')} looked at for later versions, "
-        f"{count(report.locks, 'lock')} checked; key {report.key}"
+        f"{count(report.locks, 'lock')} checked; "
+        f"{'keys' if report.former else 'key'} {', '.join((*report.former, report.key))}"
     )
 
 

@@ -59,7 +59,7 @@ def propose(
         raise UsageError(f"a comment has at most {MAX_COMMENT_BYTES} bytes")
     data = taken.data
     digest = canon.sha256(data)
-    desk.objects.put(snapshot_key(digest), data)
+    desk.objects.put(snapshot_key(digest), data, keep_days=desk.keep_days(state.PROPOSED))
     at = timestamp(desk.clock.now())
     root = taken.root.hex()
     content = [target.stream, digest, at, names.person(actor.name), sorted(accepts)]
@@ -147,7 +147,7 @@ def finish(desk: Desk, target: Target, actor: Actor) -> state.State:
         keyid=desk.keyid,
     )
     digest = canon.sha256(envelope)
-    desk.objects.put(envelope_key(digest), envelope)
+    desk.objects.put(envelope_key(digest), envelope, keep_days=desk.keep_days(state.SIGNED))
     body = {
         "proposal": agreed.id,
         "envelope": digest,

@@ -2,7 +2,7 @@
 
 Bytes in, a verified baseline out; storage and signing keys come from outside. Verification:
 
-1. the envelope is signed by a trusted key;
+1. the envelope is signed by a key that is trusted for the record that names it;
 2. the statement is a baseline of this target, and the one that the log names;
 3. the stored snapshot's bytes hash to the subject's ``sha256``;
 4. the Merkle root over their lines is the subject's ``rfc9162Sha256``;
@@ -153,9 +153,10 @@ def verify(
 ) -> Baseline:
     """The baseline of an envelope, or the error of the first step that fails (see the module).
 
-    ``signed`` is what the log says about it, ``load`` gives a stored snapshot by its SHA-256,
-    ``entry_at`` a verified entry of the log. Raises: BadSignature (1), Malformed (2),
-    DigestMismatch (2, 3, 4), Missing (3, 5), TooFewApprovals (6).
+    ``signed`` is what the log says about it, ``trusted`` the keys that count at that record's place
+    (a former key of the log signs no baseline that was recorded after its time), ``load`` gives a
+    stored snapshot by its SHA-256, ``entry_at`` a verified entry of the log. Raises: BadSignature
+    (1), Malformed (2), DigestMismatch (2, 3, 4), Missing (3, 5), TooFewApprovals (6).
     """
     content, key = dsse.open_sealed(envelope, trusted)  # 1
     statement = _statement(content, target)  # 2
@@ -174,6 +175,15 @@ def verify(
     _check_votes(predicate, subject, entry_at)  # 5
     count(predicate.proposed, predicate.approved, required, approvers)  # 6
     return Baseline(stored, predicate, key)
+
+
+def votes(envelope: bytes, target: str, trusted: Mapping[str, PublicKey]) -> list[int]:
+    """Indices of the proposal and the approvals that a signed baseline names.
+
+    Raises: BadSignature; Malformed, DigestMismatch, where it is no baseline of this target.
+    """
+    predicate = _statement(dsse.open_sealed(envelope, trusted)[0], target).predicate
+    return [one.index for one in (predicate.proposed, *predicate.approved)]
 
 
 def _statement(content: dict[str, Any], target: str) -> Statement:

@@ -12,6 +12,7 @@ from chalicelib.drift.scan import verified
 from chalicelib.drift.snapshot import COVERAGE
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
+from chalicelib.kernel.personal import Personal
 from chalicelib.kernel.record import Draft
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def suppress(
                 target.stream,
                 at,
                 actor,
-                {"id": one, "until": timestamp(end), "reason": text},
+                # Free text is its writer's own: sealed, so that it can be erased.
+                {"id": one, "until": timestamp(end), "reason": Personal(actor.name, text)},
             )
             for one in wanted
         ],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from chalicelib.drift.judge import Rules
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from chalicelib.kernel.record import Journal
     from chalicelib.kernel.signing import PublicKey, Signer
     from chalicelib.kernel.store import WriteOnce
+
+
+class Trusted(Protocol):
+    """Which keys count for which record."""
+
+    def __call__(self, index: int, /) -> Mapping[str, PublicKey]:
+        """The keys, by name, that may sign what the record at ``index`` is about."""
+        ...
 
 
 class Locks(Protocol):
@@ -51,9 +59,20 @@ class Target:
         return f"target/{self.kind}/{self.slug}"
 
 
+def _as_the_store_says(_kind: str) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The services of the drift flow. ``keyid`` names the signer's key among ``trusted``."""
+    """The services of the drift flow.
+
+    ``keyid`` names the signer's key. ``trusted(index)``: the keys by name, of which one must have
+    signed the envelope that the record at ``index`` of the log is about. A former key of the log
+    is among them only for records from its time. ``keep_days(kind)``: for how many days what
+    records of a kind refer to is locked at least; 0: for as long as the store itself says.
+    ``program()``: the digest over the program's source files, which scans name beside ``tool``.
+    """
 
     journal: Journal
     objects: WriteOnce
@@ -62,6 +81,8 @@ class Desk:
     clock: Clock
     signer: Signer
     keyid: str
-    trusted: Mapping[str, PublicKey]
+    trusted: Trusted
     rules: Rules
     tool: str
+    keep_days: Callable[[str], int] = _as_the_store_says
+    program: Callable[[], str] = str

@@ -51,7 +51,11 @@ def append(desk: Desk, now: State, drafts: Sequence[Draft]) -> list[Entry]:
     """
     entries = desk.journal.append(drafts, after={now.target: now.seq})
     for first in entries[::BATCH]:
-        desk.objects.put(witness_key(now.target, first.record.seq), b"%d" % first.index)
+        desk.objects.put(
+            witness_key(now.target, first.record.seq),
+            b"%d" % first.index,
+            keep_days=desk.keep_days(first.record.kind),
+        )
     desk.states.grow(now, entries)
     return entries
 

@@ -122,6 +122,16 @@ def look(source: Source, progress: Callable[..., None]) -> Look:
         raise Unsupported(f"what was read is no snapshot: {error}") from error
 
 
+def questions(reading: Reading) -> bytes:
+    """The exact texts of the queries of a reading, by their SHA-256, as canonical JSON."""
+    return canon.encode(reading.texts)
+
+
+def question_key(digest: str) -> str:
+    """Where the texts of queries are kept in the write-once store."""
+    return f"question/sha256/{digest}"
+
+
 def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
     """The target's baseline in force. Raises: NoBaseline; VerificationFailed, and which step."""
     signed = now.baseline
@@ -139,7 +149,7 @@ def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
         signed=signed,
         required=target.approvals,
         approvers=target.approvers,
-        trusted=desk.trusted,
+        trusted=desk.trusted(signed.index),
         load=lambda digest: desk.objects.get(approval.snapshot_key(digest)),
         entry_at=lambda index: entry_at(desk.journal, index),
     )
@@ -166,7 +176,7 @@ class _Scan:
         self._verify()  # 2
         self._read(source, progress)  # 3
         if self.look is not None:
-            self._keep(self.look.snapshot)  # 4
+            self._keep(self.look)  # 4
         if self.look is not None:
             self.changes += (
                 _coverage(self.look.snapshot)
@@ -209,11 +219,17 @@ class _Scan:
                 next_step="correct the DSN, or propose a baseline of what it leads to now",
             )
 
-    def _keep(self, taken: Snapshot) -> None:
-        """Store the snapshot. Other bytes under its digest: the store was tampered with."""
-        data = taken.data
+    def _keep(self, seen: Look) -> None:
+        """Store the snapshot, and what was asked for it, in the exact words.
+
+        Other bytes under their digests: the store was tampered with.
+        """
+        data = seen.snapshot.data
+        asked = questions(seen.reading)
         try:
-            self.desk.objects.put(approval.snapshot_key(canon.sha256(data)), data)
+            days = self.desk.keep_days(state.SCAN)
+            self.desk.objects.put(approval.snapshot_key(canon.sha256(data)), data, keep_days=days)
+            self.desk.objects.put(question_key(canon.sha256(asked)), asked, keep_days=days)
         except VerificationFailed as error:
             self._refuse(error)
         except Unsupported as error:
@@ -326,12 +342,14 @@ class _Scan:
             "scheduled_at": self.scheduled_at or None,
             "started_at": timestamp(self.started),
             "rules_sha256": self.desk.rules.sha256,
+            "program_sha256": self.desk.program(),
             "required": self.target.approvals,
             "approvers": list(self.target.approvers),
             "findings": [[one.id, disposition.value] for one, disposition in judged],
             "opened": opened,
             "closed": gone,
             "baseline": self.held.predicate.proposal if self.held else None,
+            "signed": signed.index if self.held and (signed := self.state.baseline) else None,
             "snapshot": None,
         }
         if self.failure is not None:
@@ -347,6 +365,7 @@ class _Scan:
             }
             body["system"] = reading.system
             body["queries"] = [msgspec.to_builtins(query) for query in reading.queries]
+            body["questions"] = canon.sha256(questions(reading))
         return body
 
 

@@ -157,20 +157,23 @@ def dispatch(
     due = sorted({target.stream for target in targets})
     orders = [Order(VERSION, stream, at, deadline_at) for stream in due]
     queue.send([Message(one.target, f"{one.target}@{at}", encode(one)) for one in orders])
-    body = {
+    digest = canon.sha256(canon.encode(due))
+    body: dict[str, Any] = {
         "scheduled_at": at,
         "deadline_at": deadline_at,
         "targets": len(due),
-        "targets_sha256": canon.sha256(canon.encode(due)),
+        "targets_sha256": digest,
         "settings_sha256": settings_sha256,
     }
     for attempt in range(MAX_ATTEMPTS):
-        seq, newest = _dispatched(desk)
-        if newest >= at:
+        last = _dispatched(desk)
+        if last is not None and last.body["scheduled_at"] >= at:
             break
-        draft = Draft(DISPATCHED, STREAM, timestamp(desk.clock.now()), actor, body)
+        follows = {"previous": None if last is None else last.index, **_due(last, due, digest)}
+        draft = Draft(DISPATCHED, STREAM, timestamp(desk.clock.now()), actor, body | follows)
         try:
-            desk.journal.append([draft], after={STREAM: seq})
+            after = {STREAM: 0 if last is None else last.record.seq}
+            desk.journal.append([draft], after=after)
             break
         except Conflict:  # the same tick was delivered twice at once
             if attempt == MAX_ATTEMPTS - 1:
@@ -178,16 +181,23 @@ def dispatch(
     return len(due)
 
 
-def _dispatched(desk: Desk) -> tuple[int, str]:
-    """The seq and the tick of the schedule's last record."""
+def _due(last: Entry | None, due: list[str], digest: str) -> dict[str, Any]:
+    """Who is due, spelt out where it is not as at the tick before: else the record that has it."""
+    if last is None or last.body["targets_sha256"] != digest:
+        return {"due": due}
+    return {"due_at": last.index if "due" in last.body else last.body["due_at"]}
+
+
+def _dispatched(desk: Desk) -> Entry | None:
+    """The schedule's last record."""
     last = desk.journal.last(STREAM)
     if last is None:
-        return 0, ""
+        return None
     newest = next(desk.journal.stream(STREAM, last.seq), None)
     if newest is None:  # its append crashed before it was signed
         desk.journal.recover()
         newest = next(desk.journal.stream(STREAM, last.seq))
-    return last.seq, newest.body["scheduled_at"]
+    return newest
 
 
 def seconds_left(desk: Desk, order: Order) -> float:

@@ -27,7 +27,8 @@ class Reading(msgspec.Struct, frozen=True):
     ``identity``: what this is a reading of, so that one thing's baseline is never compared with
     another (``database orders``).
     ``system``: where and as whom it was read (host, port, database, user, version), no secret.
-    ``queries``: in the order in which they ran. ``read_at``: the server's time of the snapshot.
+    ``queries``: in the order in which they ran, ``texts``: what they said, by their digests.
+    ``read_at``: the server's time of the snapshot.
     ``committed``: when the catalogue row behind an object was last committed (RFC 3339, see
     kernel.clock), where the server keeps commit timestamps. ``dropped``: for an object, when
     parts of it were dropped (columns of a table), likewise.
@@ -40,6 +41,7 @@ class Reading(msgspec.Struct, frozen=True):
     read_at: str
     committed: dict[Key, str]
     dropped: dict[Key, list[str]]
+    texts: dict[str, str] = {}
 
 
 class Source(Protocol):

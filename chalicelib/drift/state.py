@@ -15,6 +15,7 @@ import msgspec
 from chalicelib.drift.finding import Disposition, When
 from chalicelib.kernel import canon, merkle, names
 from chalicelib.kernel.errors import Malformed, VerificationFailed
+from chalicelib.kernel.personal import Concealed, text_or_sealed
 from chalicelib.kernel.record import Actor
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Note(msgspec.Struct):
     when: When
     disposition: Disposition = Disposition.OPEN
     suppressed_until: str = ""
-    reason: str = ""
+    reason: str | Concealed = ""
     by: str = ""
 
     def at(self, now: str) -> Disposition:
@@ -269,7 +270,7 @@ def _suppressed(state: State, entry: Entry) -> None:
     if note is not None:
         note.disposition = Disposition.SUPPRESSED
         note.suppressed_until = entry.body["until"]
-        note.reason = entry.body["reason"]
+        note.reason = text_or_sealed(entry.body["reason"])
         note.by = entry.record.actor.name
 
 

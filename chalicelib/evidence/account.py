@@ -6,7 +6,7 @@ elsewhere: perhaps over another history of this log.
 
 1. Every use of the key in the period has a receipt, one, and written when the use was made.
 2. Every receipt of the period is of a use that the service counted.
-3. Every receipt's message was published: a locked checkpoint, or a locked baseline envelope.
+3. Every receipt's message was published: a locked checkpoint, baseline envelope or packet's note.
 4. Everything that was published in the period has a receipt.
 
 What a use signed is known from its receipt alone. Whoever can sign *and* write receipts can claim
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from chalicelib.evidence.layout import PACKETS
 from chalicelib.evidence.receipts import ENVELOPES, day
 from chalicelib.kernel import clock
 
@@ -103,6 +104,7 @@ class Account(msgspec.Struct, frozen=True):
     receipts: int
     checkpoints: int
     envelopes: int
+    packets: int
     repeats: tuple[Repeat, ...]
     problems: tuple[Problem, ...]
 
@@ -110,8 +112,9 @@ class Account(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A period's account, and what was found over the bucket.
 
-    ``start`` and ``end`` as in kernel.clock; ``refused`` counts calls that made no signature;
-    ``objects`` were looked at for later versions, ``locks`` for their retention.
+    ``key`` and ``former`` are ARNs; ``start`` and ``end`` as in kernel.clock; ``refused`` counts
+    calls that made no signature; ``objects`` were looked at for later versions, ``locks`` for their
+    retention.
     """
 
     key: str
@@ -122,10 +125,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     receipts: int
     checkpoints: int
     envelopes: int
+    packets: int
     objects: int
     locks: int
     repeats: tuple[Repeat, ...]
     problems: tuple[Problem, ...]
+    former: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -262,11 +267,13 @@ class _Account:
         ]
         places = [one.place for one in self._of_period()]
         envelopes = sum(name.startswith(ENVELOPES) for name in places)
+        packets = sum(name.startswith(PACKETS) for name in places)
         return Account(
             uses=sum(self._period.holds(use.at) for use in self._uses),
             receipts=len(self._judged),
-            checkpoints=len(places) - envelopes,
+            checkpoints=len(places) - envelopes - packets,
             envelopes=envelopes,
+            packets=packets,
             repeats=tuple(sorted(repeats, key=lambda one: one.place)),
             problems=tuple(self.problems),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.evidence import bundle, layout, note, tiles
+from chalicelib.evidence import bundle, layout, tiles
 from chalicelib.evidence.merkle import HASH_BYTES
 from chalicelib.evidence.report import Kind, Problem, Severity
 from chalicelib.kernel import canon
@@ -17,7 +17,7 @@ from chalicelib.kernel.errors import VerificationFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chalicelib.evidence.note import Verifier
+    from chalicelib.evidence.keys import Keyring
     from chalicelib.evidence.report import Findings
     from chalicelib.evidence.tiles import Tiler
     from chalicelib.kernel.store import Derived
@@ -31,10 +31,10 @@ class Derivation:
     """
 
     def __init__(
-        self, derived: Derived, verifier: Verifier, found: Findings, moved: Callable[[], bool]
+        self, derived: Derived, keys: Keyring, found: Findings, moved: Callable[[], bool]
     ) -> None:
         self._derived = derived
-        self._verifier = verifier
+        self._keys = keys
         self._found = found
         self._moved = moved
         self.owed = False
@@ -80,16 +80,16 @@ class Derivation:
                 self._found.add(_missing(layout.LATEST, "the latest checkpoint"))
             return
         try:
-            shown = note.verify_checkpoint(raw, self._verifier)
+            shown = self._keys.verify(raw)
         except VerificationFailed as error:
-            self._latest("not one that the pinned key signed", error.message, Kind.SIGNATURE)
+            self._latest("not one that a pinned key signed", error.message, Kind.SIGNATURE)
             return
         if shown.size > size:
             observed = f"a signed checkpoint of {shown.size} leaves"
             self._latest(f"newer than the log, which has {size} leaves", observed, Kind.ROLLBACK)
             return
         note_then = locked(shown.size)
-        root_then = None if note_then is None else _root(note_then, self._verifier)
+        root_then = None if note_then is None else _root(note_then, self._keys)
         if note_then is None:
             self._latest("not one that is locked", f"one of {shown.size} leaves", Kind.MISSING)
         elif root_then and root_then != shown.root:
@@ -148,10 +148,10 @@ def _prefix(base: str, data: bytes, width: int) -> bytes | None:
     return bundle.encode(leaves[:width]) if len(leaves) >= width else None
 
 
-def _root(data: bytes, verifier: Verifier) -> bytes:
+def _root(data: bytes, keys: Keyring) -> bytes:
     """The root that a locked checkpoint signs; empty for a bad one, which the walk reported."""
     try:
-        return note.verify_checkpoint(data, verifier).root
+        return keys.verify(data).root
     except VerificationFailed:
         return b""
 

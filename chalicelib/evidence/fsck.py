@@ -1,14 +1,14 @@
-"""fsck: the whole log, derived again from its bytes and the pinned key.
+"""fsck: the whole log, derived again from its bytes and the pinned keys.
 
 1. Batches follow each other without gap or overlap, and lead to the root of every checkpoint;
-   every checkpoint is signed by the pinned key. So all checkpoints lie on one line.
+   every checkpoint is signed by the key pinned for its size. So all checkpoints lie on one line.
 2. Every leaf is a canonical record, every stream's seq has neither gap nor repetition, every body
    has its recorded size and digest; then the caller's own check of each record.
 3. A checkpoint that was kept elsewhere, where one is given, is on the same line.
 4. State and stream heads are exactly what the leaves lead to.
 5. Tiles and the latest checkpoint are exactly what the leaves lead to.
 6. Every locked object under ``log/`` and ``body/`` has a name that the log gives, and every body
-   the digest of its name.
+   the digest of its name. Each change of key is as ``evidence.changes`` says.
 
 What it cannot prove: that nothing was cut off the end *everywhere*, from the store, the state and
 the derived objects at once. Only a checkpoint kept elsewhere (3) shows that.
@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.evidence import head, layout, note, state
+from chalicelib.evidence import head, layout, state
+from chalicelib.evidence.changes import Changes
 from chalicelib.evidence.derivation import Derivation
 from chalicelib.evidence.reader import Reader
 from chalicelib.evidence.report import Enough, Findings, Kind, Problem, Report
@@ -33,11 +34,13 @@ from chalicelib.kernel.errors import Busy, Malformed, Missing, VerificationFaile
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.evidence.note import SignedCheckpoint, Verifier
+    from chalicelib.evidence.keys import Keyring
+    from chalicelib.evidence.note import SignedCheckpoint
     from chalicelib.evidence.walk import Check
     from chalicelib.kernel.merkle import Frontier
     from chalicelib.kernel.store import Derived, Documents, WriteOnce
 
+_NUMBERED = (layout.BATCHES, layout.CHECKPOINTS, layout.HANDOVERS)
 MAX_LOOKS = 20  # attempts to see state and heads of one moment while writers are at work
 
 
@@ -57,7 +60,7 @@ def fsck(
     writeonce: WriteOnce,
     derived: Derived,
     documents: Documents,
-    verifier: Verifier,
+    keys: Keyring,
     check: Check = lambda _: (),
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     outside: bytes | None = None,
@@ -69,12 +72,12 @@ def fsck(
     Memory grows with the number of streams, not of records. Raises: StoreUnavailable, Busy: nothing
     is known; BadSignature, Malformed: ``outside`` is no checkpoint of this log.
     """
-    kept = None if outside is None else note.verify_checkpoint(outside, verifier)
+    kept = None if outside is None else keys.verify(outside)
     run = _Run(
         writeonce=writeonce,
         derived=derived,
         documents=documents,
-        verifier=verifier,
+        keys=keys,
         check=check,
         kept=kept,
     )
@@ -96,29 +99,28 @@ class _Run:
         writeonce: WriteOnce,
         derived: Derived,
         documents: Documents,
-        verifier: Verifier,
+        keys: Keyring,
         check: Check,
         kept: SignedCheckpoint | None,
     ) -> None:
         self._writeonce = writeonce
         self._derived = derived
         self._documents = documents
-        self._verifier = verifier
+        self._keys = keys
         self._found = Findings()
+        self._changes = Changes(writeonce, keys, self._found, check)
         self._moment = self._look()
-        self._derivation = Derivation(derived, verifier, self._found, self._moved)
+        self._derivation = Derivation(derived, keys, self._found, self._moved)
         self._owes_checkpoint, self._unfinished = self._owed()
         value = self._moment.value
         self._walk = Walk(
             writeonce=writeonce,
             derived=derived,
-            reader=Reader(
-                writeonce=writeonce, derived=derived, documents=documents, verifier=verifier
-            ),
+            reader=Reader(writeonce=writeonce, derived=derived, documents=documents, keys=keys),
             findings=self._found,
             outside=kept,
             pending=value.size if value is not None and self._owes_checkpoint else None,
-            check=check,
+            check=self._changes.check,
             full=self._derivation.tile,
         )
 
@@ -142,6 +144,8 @@ class _Run:
             if data is not None and canon.sha256(data) == value.batch.sha256:
                 self._derivation.owed = True
                 walk.batch(value.batch.start, None, key, data)
+            elif self._locked_bytes(layout.batch(value.batch.start)) is not None:
+                self._batch(value.batch.start, None)  # finished since the names were read
         self._walk_missing(None, bound)
 
     def compare_outside(self, kept: SignedCheckpoint | None) -> None:
@@ -193,8 +197,9 @@ class _Run:
 
     def compare_names(self) -> None:
         """Step 6."""
+        self._changes.compare(self._moment.value, self._walk, self._moved)
         for key in self._writeonce.list("log/"):
-            if all(layout.number(key, p) is None for p in (layout.BATCHES, layout.CHECKPOINTS)):
+            if all(layout.number(key, p) is None for p in _NUMBERED):
                 self._add(key, "an object that the log did not write", Kind.STRAY)
         bad = {problem.place for problem in self._found.problems}
         for key in self._writeonce.list("body/"):
@@ -211,7 +216,7 @@ class _Run:
         """What was found."""
         found, signed = self._found, self._walk.signed
         return Report(
-            origin=self._verifier.name,
+            origin=self._keys.origin,
             size=0 if signed is None else signed.size,
             root="" if signed is None else signed.root.hex(),
             records=found.records,
@@ -220,7 +225,7 @@ class _Run:
             bodies=found.bodies,
             tiles=found.tiles,
             streams=len(self._walk.heads),
-            unfinished=self._unfinished,
+            unfinished=self._unfinished or self._changes.unfinished(self._moment.value),
             complete=found.complete,
             problems=tuple(found.problems),
         )
@@ -231,7 +236,7 @@ class _Run:
             latest = self._latest()  # before the state, which can only be newer
             before = self._documents.get(layout.STATE)
             heads = {key: document.value for key, document in self._documents.list(layout.HEAD)}
-            if self._documents.get(layout.STATE) != before:
+            if self._documents.get(layout.STATE) != before or self._latest() != latest:
                 continue
             if before is None:
                 return _Moment(0, b"", None, "", heads, latest)
@@ -264,7 +269,7 @@ class _Run:
         shown = 0
         if self._moment.latest is not None:
             try:
-                shown = note.verify_checkpoint(self._moment.latest, self._verifier).size
+                shown = self._keys.verify(self._moment.latest).size
             except VerificationFailed:
                 shown = -1
         owes = shown < value.size and self._locked(value.size) is None
@@ -319,7 +324,10 @@ class _Run:
             return b""  # something stands there that is no object
 
     def _compare_state(self, value: State, edge: Frontier) -> None:
-        due = state.state(self._verifier.name, self._walk.base, edge, self._walk.digest)
+        key = self._changes.next(value)
+        due = state.state(key, self._walk.base, edge, self._walk.digest)
+        if value.v == state.WITHOUT_KEY and key == self._keys.keys[0].verifier:
+            due = msgspec.structs.replace(due, v=value.v, key="")  # from before keys were changed
         for field in value.__struct_fields__:
             expected, observed = getattr(due, field), getattr(value, field)
             if expected != observed:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from chalicelib.kernel import personal
 from chalicelib.kernel.errors import Conflict, CouldNotTell, Fork, HoldfastError
 
 if TYPE_CHECKING:
@@ -27,13 +28,16 @@ MAX_BYTES = 4 * 2**20  # of their bodies; likewise
 MAX_KNOWN = 256  # single records that are remembered
 
 
+_told = msgspec.json.Encoder(enc_hook=personal.stand_in)
+
+
 class _Job:
     """Drafts that wait, and what became of them."""
 
     def __init__(self, drafts: Sequence[Draft], after: Mapping[str, int]) -> None:
         self.drafts = drafts
         self.after = after
-        self.size_bytes = sum(len(msgspec.json.encode(one.body)) for one in drafts)
+        self.size_bytes = sum(len(_told.encode(one.body)) for one in drafts)
         self.done = False
         self.entries: list[Entry] = []
         self.error: BaseException | None = None

@@ -13,6 +13,8 @@ HEAD = "stream/"  # documents: the last seq of each stream
 LATEST = "checkpoint"  # derived: the newest signed checkpoint; tlog-tiles, "Checkpoints"
 BATCHES = "log/batch/"
 CHECKPOINTS = "log/checkpoint/"
+HANDOVERS = "log/key/"
+PACKETS = "packet/"
 BODIES = "body/sha256/"
 STAGES = "stage/"
 TILES = "tile/"
@@ -32,6 +34,11 @@ def batch(start: int) -> str:
 def checkpoint(size: int) -> str:
     """Key of the signed checkpoint over ``size`` leaves."""
     return f"{CHECKPOINTS}{size:0{DIGITS}d}"
+
+
+def handover(size: int) -> str:
+    """Key of the checkpoint over ``size`` leaves that an old and a new key of the log signed."""
+    return f"{HANDOVERS}{size:0{DIGITS}d}"
 
 
 def stage(start: int, sha256: str) -> str:
@@ -55,6 +62,11 @@ def number(key: str, prefix: str) -> int | None:
     if key.startswith(prefix) and _NUMBER.fullmatch(text) and int(text) <= MAX_SIZE:
         return int(text)
     return None
+
+
+def packet(sha256: str) -> str:
+    """Key of the signed note over a packet's manifest, which has this SHA-256."""
+    return f"{PACKETS}{sha256}"
 
 
 def digest(key: str) -> str | None:

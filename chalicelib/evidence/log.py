@@ -2,9 +2,10 @@
 
 The append protocol. A number in the code is a step here; ``docs/formats/evidence.md`` has the same.
 
-1. *Settle.* Read the state. Check that nothing was signed or locked beyond it, and that it has the
-   root of the checkpoint signed for its size; else there is a Fork, and nothing is written. Finish
-   what a crashed append left: steps 5 to 9 of its batch.
+1. *Settle.* Read the state. Stop unless it names this writer's key as the one that signs next.
+   Check that nothing was signed or locked beyond it, and that it has the root of the checkpoint
+   signed for its size; else there is a Fork, and nothing is written. Finish what a crashed append
+   left: steps 5 to 9 of its batch; and what a crashed change of key left: its note.
 2. *Stage.* Give each record its seq, and store the batch's leaves under ``stage/``, named by their
    digest. Bodies too large for a leaf are locked under ``body/`` before.
 3. *Swap.* In one compare-and-set, replace the state (size, root, right edge, batch) and the heads
@@ -26,10 +27,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.evidence import bundle, head, layout, state
+from chalicelib.evidence import bundle, head, layout, retention, state
 from chalicelib.evidence.publish import Publisher
 from chalicelib.evidence.reader import MAX_BODY_BYTES, agree
-from chalicelib.kernel import canon, clock, record
+from chalicelib.kernel import canon, clock, personal, record
 from chalicelib.kernel.errors import Conflict, Fork, Malformed, UsageError
 from chalicelib.kernel.merkle import Frontier, leaf_hash
 from chalicelib.kernel.record import MAX_LEAF_BYTES, BodyRef, Draft, Entry, Record
@@ -38,7 +39,9 @@ from chalicelib.kernel.store import Write
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from chalicelib.evidence.note import SignedCheckpoint, Verifier
+    from chalicelib.evidence.keys import Keyring
+    from chalicelib.evidence.note import SignedCheckpoint
+    from chalicelib.evidence.retention import Retention
     from chalicelib.evidence.state import State
     from chalicelib.kernel.signing import Signer
     from chalicelib.kernel.store import Derived, Documents, WriteOnce
@@ -48,6 +51,8 @@ MAX_BATCH_BYTES = 8 * 2**20
 MAX_BATCH_STREAMS = 90  # kernel.store: at most 100 writes a swap, the state among them
 MAX_STREAM_BYTES = 512  # of UTF-8; the head's key has to fit kernel.store
 MAX_ATTEMPTS = 100  # swaps lost in a row before an append gives up
+_SEQ_DIGITS = 16  # of canon.MAX_INTEGER
+_MAX_FIRST_LEAF_BYTES = MAX_LEAF_BYTES - _SEQ_DIGITS + 1  # with seq 1, so that any seq has room
 PATIENCE = 4  # looks at an append that is not finished before it is taken for crashed
 
 
@@ -78,9 +83,11 @@ class _Settled(msgspec.Struct, frozen=True):
 class Log(Publisher):
     """The evidence log. Implements ``kernel.record.Journal``.
 
-    ``verifier`` is the pinned key, and its name the log's origin; ``tool`` is written into records;
-    ``pause(attempt)`` waits a little, longer for higher attempts and not the same for every writer.
-    Raises: KeyUnusable, where the signer's key is not the pinned one.
+    ``keys`` are the pinned keys, and their name the log's origin; ``tool`` is written into records;
+    ``pause(attempt)`` waits a little, longer for higher attempts and not the same for every writer;
+    ``retention`` says how long things are locked; ``seal`` gives a draft with its personal values
+    sealed, and without it a draft that has one is refused. Raises: KeyUnusable, where the signer's
+    key is not the newest of the pinned ones.
     """
 
     def __init__(
@@ -90,19 +97,23 @@ class Log(Publisher):
         derived: Derived,
         documents: Documents,
         signer: Signer,
-        verifier: Verifier,
+        keys: Keyring,
         tool: str,
         pause: Callable[[int], None],
+        retention: Retention = retention.NONE,
+        seal: Callable[[Draft], Draft] | None = None,
     ) -> None:
         super().__init__(
             writeonce=writeonce,
             derived=derived,
             documents=documents,
             signer=signer,
-            verifier=verifier,
+            keys=keys,
+            retention=retention,
         )
         self._tool = tool
         self._pause = pause
+        self._seal = seal
 
     def append(
         self, drafts: Sequence[Draft], *, after: Mapping[str, int] | None = None
@@ -143,7 +154,7 @@ class Log(Publisher):
             for leaf in leaves:
                 edge.append(leaf_hash(leaf))
             data = bundle.encode(leaves)
-            grown = state.state(self._verifier.name, settled.edge, edge, canon.sha256(data))
+            grown = state.state(self.verifier, settled.edge, edge, canon.sha256(data))
             staged = layout.stage(grown.batch.start, grown.batch.sha256)
             self._derived.put(staged, data)  # step 2
             writes.append(Write(layout.STATE, settled.version, state.encode(grown)))
@@ -166,8 +177,9 @@ class Log(Publisher):
         )
 
     def _settle(self) -> _Settled:
-        """Step 1. Raises: Fork, Missing, DigestMismatch, StoreUnavailable."""
+        """Step 1. Raises: Fork, Missing, DigestMismatch, KeyUnusable, StoreUnavailable."""
         version, current, latest = self._current()
+        self.check_turn(current)
         if current is None:
             return _Settled(version, Frontier(), finished=False)
         signed = self._awaited(current.size)
@@ -206,12 +218,14 @@ class Log(Publisher):
                     f"a stream and a kind have 1 to {MAX_STREAM_BYTES} bytes, all printable; "
                     f"found {name[:80]!r}"
                 )
+        if self._seal is not None and personal.within(draft.body):
+            draft = self._seal(draft)
         try:
             clock.parse_timestamp(draft.at)
-            leaf = record.encode(self._record(draft, canon.MAX_INTEGER, draft.body, None))
-            if len(leaf) <= MAX_LEAF_BYTES:
+            leaf = record.encode(self._record(draft, 1, draft.body, None))
+            if len(leaf) <= _MAX_FIRST_LEAF_BYTES:
                 record.decode(leaf)  # what cannot be read must not be written
-                return _Prepared(draft, draft.body, None, len(leaf))
+                return _Prepared(draft, draft.body, None, len(leaf) + _SEQ_DIGITS - 1)
             data = canon.encode(draft.body)
             if len(data) > MAX_BODY_BYTES:
                 raise UsageError(
@@ -219,13 +233,14 @@ class Log(Publisher):
                 )
             canon.decode(data)
             ref = BodyRef(canon.sha256(data), len(data))
-            leaf = record.encode(self._record(draft, canon.MAX_INTEGER, None, ref))
+            leaf = record.encode(self._record(draft, 1, None, ref))
         except (ValueError, TypeError, RecursionError, Malformed) as error:
             raise UsageError(f"a draft that no log can hold: {error}") from error
-        if len(leaf) > MAX_LEAF_BYTES:
+        if len(leaf) > _MAX_FIRST_LEAF_BYTES:
             raise UsageError(f"a record of {len(leaf)} bytes without its body")
-        self._writeonce.put(layout.body(ref.sha256), data)
-        return _Prepared(draft, None, ref, len(leaf))
+        days = self._retention.days(draft.kind)
+        self._writeonce.put(layout.body(ref.sha256), data, keep_days=days)
+        return _Prepared(draft, None, ref, len(leaf) + _SEQ_DIGITS - 1)
 
     def _record(
         self, draft: Draft, seq: int, body: dict[str, object] | None, ref: BodyRef | None

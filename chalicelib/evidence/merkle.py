@@ -46,19 +46,27 @@ def prove_inclusion(index: int, size: int, node: Node) -> list[bytes]:
 
     Raises: ValueError, unless 0 ≤ index < size ≤ MAX_SIZE. Source: RFC 9162 §2.1.3.1.
     """
+    return [span(start, stop, node) for start, stop in path(index, size)]
+
+
+def path(index: int, size: int) -> list[tuple[int, int]]:
+    """The ranges of leaves, as (start, stop), whose hashes are leaf ``index``'s path, bottom up.
+
+    Raises: ValueError, unless 0 ≤ index < size ≤ MAX_SIZE. Source: RFC 9162 §2.1.3.1.
+    """
     if not 0 <= index < size <= MAX_SIZE:
         raise ValueError(f"no leaf {index} in a tree of {size}")
-    path = []
+    ranges = []
     start, stop = 0, size
     while stop - start > 1:
         split = start + _split(stop - start)
         if index < split:
-            path.append(_hash(split, stop, node))
+            ranges.append((split, stop))
             stop = split
         else:
-            path.append(_hash(start, split, node))
+            ranges.append((start, split))
             start = split
-    return path[::-1]
+    return ranges[::-1]
 
 
 def prove_consistency(old: int, new: int, node: Node) -> list[bytes]:
@@ -76,13 +84,13 @@ def prove_consistency(old: int, new: int, node: Node) -> list[bytes]:
     while old != stop:
         split = start + _split(stop - start)
         if old <= split:
-            path.append(_hash(split, stop, node))
+            path.append(span(split, stop, node))
             stop = split
         else:
-            path.append(_hash(start, split, node))
+            path.append(span(start, split, node))
             start = split
     if start:  # the RFC's flag b: the old tree is no subtree that its reader knows already
-        path.append(_hash(start, stop, node))
+        path.append(span(start, stop, node))
     return path[::-1]
 
 
@@ -169,7 +177,7 @@ def _split(length: int) -> int:
     return 1 << ((length - 1).bit_length() - 1)
 
 
-def _hash(start: int, stop: int, node: Node) -> bytes:
+def span(start: int, stop: int, node: Node) -> bytes:
     """Merkle tree hash of the leaves ``start`` ≤ i < ``stop``, folded right to left."""
     *lefts, right = (node(*cover) for cover in subtrees(start, stop))
     for left in reversed(lefts):

@@ -68,6 +68,10 @@ class Signature(msgspec.Struct, frozen=True):
     key_id: bytes
     data: bytes
 
+    def line(self) -> str:
+        """The signature line, with its newline."""
+        return f"{_DASH}{self.name} {base64.b64encode(self.key_id + self.data).decode()}\n"
+
 
 class Note(msgspec.Struct, frozen=True):
     """A note as it was read; nothing is known of its text until :func:`verify` returned it."""
@@ -77,11 +81,8 @@ class Note(msgspec.Struct, frozen=True):
 
     def encode(self) -> bytes:
         """The bytes of the note."""
-        lines = [
-            f"{_DASH}{s.name} {base64.b64encode(s.key_id + s.data).decode()}\n"
-            for s in self.signatures
-        ]
-        return f"{self.text}\n{''.join(lines)}".encode()
+        lines = "".join(signature.line() for signature in self.signatures)
+        return f"{self.text}\n{lines}".encode()
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -128,11 +129,7 @@ def verifier(name: str, key: PublicKey) -> Verifier:
 
 def parse_vkey(text: str) -> Verifier:
     """The named key of ``name+hash+base64``. Raises: Malformed, also for another key's hash."""
-    name, _, rest = text.partition("+")
-    key_id, plus, encoded = rest.partition("+")
-    data = _base64(encoded)
-    if not plus or not data or not _KEY_ID.fullmatch(key_id):
-        raise Malformed("not a verifier key; expected name+hash+base64")
+    name, key_id, data = split_vkey(text)
     try:
         algorithm = Algorithm(data[0])
     except ValueError:
@@ -141,6 +138,19 @@ def parse_vkey(text: str) -> Verifier:
     if found.key_id.hex() != key_id:
         raise Malformed(f"a verifier key with hash {key_id}; expected {found.key_id.hex()}")
     return found
+
+
+def split_vkey(text: str) -> tuple[str, str, bytes]:
+    """Name, hash (8 hexadecimal digits), and type byte with key; none of them is checked further.
+
+    Raises: Malformed. Source: signed-note, "Verifier keys".
+    """
+    name, _, rest = text.partition("+")
+    key_id, plus, encoded = rest.partition("+")
+    data = parse_base64(encoded)
+    if not plus or not data or not _KEY_ID.fullmatch(key_id):
+        raise Malformed("not a verifier key; expected name+hash+base64")
+    return name, key_id, data
 
 
 def check_name(name: str) -> None:
@@ -171,7 +181,7 @@ def parse(data: bytes) -> Note:
         raise Malformed("a note without a blank line and signature lines at its end")
     if len(lines) > MAX_SIGNATURES:
         raise Malformed(f"a note with {len(lines)} signatures; at most {MAX_SIGNATURES}")
-    return Note(f"{body}\n", tuple(map(_signature, lines)))
+    return Note(f"{body}\n", tuple(map(parse_signature, lines)))
 
 
 def verify(data: bytes, verifiers: Sequence[Verifier]) -> Note:
@@ -211,7 +221,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     if end or len(lines) < 3 or not all(lines):  # noqa: PLR2004 - origin, size, root
         raise Malformed("not a checkpoint: expected origin, size and root hash, a line each")
     origin, size, encoded, *extensions = lines
-    root = _base64(encoded)
+    root = parse_base64(encoded)
     if not _SIZE.fullmatch(size) or int(size) > MAX_SIZE:
         raise Malformed("not a checkpoint: the size is no decimal number below 2^63")
     if root is None or len(root) != HASH_BYTES:
@@ -232,16 +242,17 @@ def verify_checkpoint(data: bytes, pinned: Verifier) -> SignedCheckpoint:
     return SignedCheckpoint(checkpoint, data)
 
 
-def _signature(line: str) -> Signature:
+def parse_signature(line: str) -> Signature:
+    """The signature of a line without its newline. Raises: Malformed."""
     name, space, encoded = line.removeprefix(_DASH).rpartition(" ")
-    data = _base64(encoded)
+    data = parse_base64(encoded)
     if not line.startswith(_DASH) or not space or data is None or len(data) <= KEY_ID_BYTES:
         raise Malformed("a signature line of another form than: em dash, name, base64")
     check_name(name)
     return Signature(name, data[:KEY_ID_BYTES], data[KEY_ID_BYTES:])
 
 
-def _base64(text: str) -> bytes | None:
+def parse_base64(text: str) -> bytes | None:
     """The bytes of canonical base64 (RFC 4648 §4), or None: one value has one spelling."""
     try:
         data = base64.b64decode(text, validate=True)

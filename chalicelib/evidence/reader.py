@@ -16,9 +16,10 @@ That all checkpoints lie on one line, and that streams have no gaps, is ``eviden
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from chalicelib.evidence import bundle, layout, merkle, note, state
+from chalicelib.evidence import bundle, layout, merkle, state
 from chalicelib.evidence import head as heads
 from chalicelib.evidence.tiles import Nodes
 from chalicelib.kernel import canon, record
@@ -36,6 +37,7 @@ from chalicelib.kernel.record import Last
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.evidence.keys import Keyring
     from chalicelib.evidence.note import SignedCheckpoint, Verifier
     from chalicelib.evidence.state import State
     from chalicelib.kernel.record import BodyRef, Entry
@@ -45,20 +47,25 @@ MAX_BODY_BYTES = 64 * 2**20  # of one body kept apart from its leaf
 
 
 class Reader:
-    """A log in its stores, under the one key that is pinned; the key's name is the log's origin."""
+    """A log in its stores, under the keys that are pinned; their name is the log's origin."""
 
     def __init__(
-        self, *, writeonce: WriteOnce, derived: Derived, documents: Documents, verifier: Verifier
+        self, *, writeonce: WriteOnce, derived: Derived, documents: Documents, keys: Keyring
     ) -> None:
         self._writeonce = writeonce
         self._derived = derived
         self._documents = documents
-        self._verifier = verifier
+        self._keys = keys
+
+    @property
+    def keys(self) -> Keyring:
+        """The pinned keys."""
+        return self._keys
 
     @property
     def verifier(self) -> Verifier:
-        """The pinned key."""
-        return self._verifier
+        """The pinned key that signs now."""
+        return self._keys.newest
 
     def head(self) -> SignedCheckpoint | None:
         """The newest signed checkpoint; None while the log is empty.
@@ -94,6 +101,11 @@ class Reader:
 
         Raises: NotFound, for a range outside the log; VerificationFailed.
         """
+        for index, leaf in self.leaves(start, stop):
+            yield self.entry(index, leaf)
+
+    def leaves(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """The same leaves as they are stored, each with its index; no body is fetched."""
         size = self.size()
         stop = size if stop is None else stop
         if not 0 <= start <= stop <= size:
@@ -102,7 +114,12 @@ class Reader:
             return
         for index, leaf in self._leaves(self._floor(start), stop, size):
             if start <= index < stop:
-                yield self.entry(index, leaf)
+                yield index, leaf
+
+    def starts(self) -> list[int]:
+        """The first index of every batch, ascending."""
+        found = (layout.number(key, layout.BATCHES) for key in self._writeonce.list(layout.BATCHES))
+        return [start for start in found if start is not None]
 
     def last(self, stream: str) -> Last | None:
         """The end of a stream; the record there may not be under a signed checkpoint yet."""
@@ -136,13 +153,14 @@ class Reader:
                     next_step="holdfast evidence fsck names the first bad place",
                 )
             due += 1
-            yield self._entry(index, leaf, one)
+            yield self.entry(index, leaf, one)
 
-    def entry(self, index: int, leaf: bytes) -> Entry:
-        """The record of a leaf, with its body, kept apart or not. Raises: VerificationFailed."""
-        return self._entry(index, leaf, record.decode(leaf))
+    def entry(self, index: int, leaf: bytes, found: record.Record | None = None) -> Entry:
+        """The record of a leaf, with its body, kept apart or not. Raises: VerificationFailed.
 
-    def _entry(self, index: int, leaf: bytes, found: record.Record) -> Entry:
+        ``found``: that record, from whoever has just decoded it.
+        """
+        found = found or record.decode(leaf)
         body = found.body if found.body_ref is None else self.body(found.body_ref)
         return record.Entry(index, leaf, found, body or {})
 
@@ -186,6 +204,10 @@ class Reader:
         roots = (self._checked_root(size, head, nodes) for size in (old, new))
         merkle.verify_consistency(old, new, proof, *roots)
         return proof
+
+    def nodes(self) -> Nodes:
+        """The nodes of the tree as it is now, unverified; of every smaller tree as well."""
+        return Nodes(self.size(), self._derived.get)
 
     def _nodes(self, size: int) -> tuple[SignedCheckpoint, Nodes]:
         head = self.head()
@@ -252,9 +274,9 @@ class Reader:
         if document is None:
             return 0, None
         value = state.decode(document.value)
-        if value.origin != self._verifier.name:
+        if value.origin != self._keys.origin:
             raise Malformed(
-                f"the state is another log's: expected {self._verifier.name!r}, "
+                f"the state is another log's: expected {self._keys.origin!r}, "
                 f"observed {value.origin[:80]!r}"
             )
         return document.version, value
@@ -265,7 +287,7 @@ class Reader:
         if data is None:
             return None
         try:
-            return note.verify_checkpoint(data, self._verifier)
+            return self._keys.verify(data)
         except VerificationFailed:
             return None  # derived, so it will be made again; the locked ones are what counts
 
@@ -276,16 +298,28 @@ class Reader:
         except Missing:
             return None
         try:
-            signed = note.verify_checkpoint(data, self._verifier)
+            signed = self._keys.verify(data)
             if signed.size != size:
                 raise Malformed(f"a checkpoint of {signed.size} leaves")
         except VerificationFailed as error:
             raise type(error)(
                 f"{layout.checkpoint(size)} is locked and is not what the log's key signed: "
                 f"{error.message}",
-                next_step="holdfast evidence fsck; docs/operate.md, A fork",
+                next_step=self._stranger() or "holdfast evidence fsck; docs/operate.md, A fork",
             ) from error
         return signed
+
+    def _stranger(self) -> str:
+        """What to do where the state names a key that is not pinned: the log's key was rotated."""
+        with suppress(VerificationFailed):  # an unusable state says nothing, and is not the news
+            _, current = self._state()
+            known = {str(key.verifier) for key in self._keys.keys}
+            if current is not None and current.key and current.key not in known:
+                return (
+                    f"the state names the key {current.key}: if the log's key was rotated to it, "
+                    "use the settings that the rotation wrote"
+                )
+        return ""
 
     def _signed(self, size: int) -> SignedCheckpoint:
         signed = self._find(size)

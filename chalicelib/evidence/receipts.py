@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import base64
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from chalicelib.evidence import layout, note
+from chalicelib.evidence import layout, manifest, note
+from chalicelib.evidence.keys import verify_handover
 from chalicelib.kernel import canon, clock, dsse
-from chalicelib.kernel.errors import Malformed
+from chalicelib.kernel.errors import BadSignature, Malformed
 
 if TYPE_CHECKING:
-    from chalicelib.evidence.note import Verifier
+    from chalicelib.evidence.keys import Keyring
 
 VERSION: Final = 1
 RECEIPTS: Final = "receipt/"
@@ -48,11 +50,16 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A locked object over a signed message: a checkpoint or a baseline's envelope."""
+    """A locked object over a signed message: a checkpoint, a change of key, an envelope, a packet.
+
+    ``key``: the vkey that signed it; of the two of a change of key, the new one, for the former
+    key's signature is that of the checkpoint.
+    """
 
     place: str
     created: datetime
     message_sha256: str
+    key: str = ""
 
 
 def receipt(request_id: str, key: str, message: bytes, at: datetime) -> Receipt:
@@ -91,21 +98,49 @@ def decode(key: str, data: bytes) -> Receipt:
     return found
 
 
-def published(key: str, created: datetime, data: bytes, verifier: Verifier) -> Published:
+def published(key: str, created: datetime, data: bytes, keys: Keyring) -> Published:
     """What the locked object at ``key`` publishes: the digest of the message that was signed.
 
-    A checkpoint's message is its note's text, an envelope's the DSSE pre-authentication encoding.
-    Raises: Malformed, BadSignature: not the pinned key's, so no publication of its signatures.
+    A note's message is its text, an envelope's the DSSE pre-authentication encoding.
+    Raises: Malformed, BadSignature: of no pinned key, so no publication of their signatures.
     """
     if key.startswith(ENVELOPES):
         if canon.sha256(data) != key.removeprefix(ENVELOPES):
             raise Malformed("an envelope with other bytes than its name says")
-        dsse.open_sealed(data, {"pinned": verifier.key})
-        return Published(key, created, canon.sha256(_envelope_message(data)))
-    size = note.verify_checkpoint(data, verifier).size
-    if layout.number(key, layout.CHECKPOINTS) != size:
-        raise Malformed(f"a checkpoint over {size} leaves under the name of another")
-    return Published(key, created, canon.sha256(note.parse(data).text.encode()))
+        pinned = {str(one.verifier): one.verifier.key for one in keys.keys}
+        _, signer = dsse.open_sealed(data, pinned)
+        return Published(key, created, canon.sha256(_envelope_message(data)), signer)
+    if key.startswith(layout.PACKETS):
+        return Published(key, created, _packet_message(key, data, keys), _signer(data, keys))
+    size = layout.number(key, layout.HANDOVERS)
+    change = next((pair for at, *pair in keys.changes() if at == size), None)
+    if change is not None:
+        signed, signer = verify_handover(data, *change), str(change[1])
+    else:
+        signed = keys.verify(data)
+        size = layout.number(key, layout.CHECKPOINTS)
+        signer = str(keys.signer(data))
+    if signed.size != size:
+        raise Malformed(f"a checkpoint over {signed.size} leaves under the name of another")
+    return Published(key, created, canon.sha256(note.parse(data).text.encode()), signer)
+
+
+def _packet_message(key: str, data: bytes, keys: Keyring) -> str:
+    """The digest of what is signed over the manifest that the key of a packet's note names."""
+    due = manifest.text(keys.origin, key.removeprefix(layout.PACKETS)).encode()
+    if note.parse(data).text.encode() != due:
+        raise Malformed("a packet's note with another text than its name says")
+    return canon.sha256(due)
+
+
+def _signer(data: bytes, keys: Keyring) -> str:
+    """The vkey of the pinned key that signed a note. Raises: BadSignature."""
+    for one in keys.keys[:-1]:
+        with suppress(BadSignature):
+            note.verify(data, [one.verifier])
+            return str(one.verifier)
+    note.verify(data, [keys.newest])
+    return str(keys.newest)
 
 
 def _check(one: Receipt) -> None:

@@ -1,10 +1,13 @@
 """State: what the compare-and-set guards: the tree's size, root and right edge, and its last batch.
 
+It names the key that signs what follows on it, so that a change of key is one compare-and-set too.
 The state may be ahead of the newest signed checkpoint by exactly that last batch: whoever finds it
 so finishes the append (see ``evidence.log``).
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,7 +15,11 @@ from chalicelib.kernel import canon
 from chalicelib.kernel.errors import Malformed
 from chalicelib.kernel.merkle import Frontier
 
-VERSION = 1
+if TYPE_CHECKING:
+    from chalicelib.evidence.note import Verifier
+
+VERSION = 2
+WITHOUT_KEY = 1  # the version before keys could be changed; still read, no longer written
 
 
 class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,8 +30,11 @@ class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     frontier: tuple[str, ...]
 
 
-class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The document ``log/state``; hashes are in hexadecimal."""
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The document ``log/state``; hashes are in hexadecimal.
+
+    ``key``: the vkey that signs next; absent in version 1.
+    """
 
     v: int
     origin: str
@@ -32,6 +42,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: str
     frontier: tuple[str, ...]
     batch: Batch
+    key: str = ""
 
     def edge(self) -> Frontier:
         """The right edge of the tree, an independent copy."""
@@ -42,15 +53,16 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Frontier(self.batch.start, map(bytes.fromhex, self.batch.frontier))
 
 
-def state(origin: str, before: Frontier, after: Frontier, sha256: str) -> State:
-    """The state that an append of the bundle ``sha256`` leads to."""
+def state(key: Verifier, before: Frontier, after: Frontier, sha256: str) -> State:
+    """The state that an append of the bundle ``sha256`` by ``key`` leads to."""
     return State(
         VERSION,
-        origin,
+        key.name,
         after.size,
         after.root().hex(),
         tuple(h.hex() for h in after.hashes),
         Batch(before.size, sha256, tuple(h.hex() for h in before.hashes)),
+        str(key),
     )
 
 
@@ -66,8 +78,14 @@ def decode(data: bytes) -> State:
         edge, base = value.edge(), value.base()
     except (ValueError, msgspec.ValidationError) as error:
         raise Malformed(f"not a log state: {error}") from None
-    if value.v != VERSION:
-        raise Malformed(f"a log state of version {value.v}; this program reads {VERSION}")
+    if value.v not in {WITHOUT_KEY, VERSION}:
+        raise Malformed(
+            f"a log state of version {value.v}; this program reads {WITHOUT_KEY} and {VERSION}"
+        )
+    if encode(value) != data or bool(value.key) != (value.v == VERSION):
+        raise Malformed(f"a log state of version {value.v} has a key from version {VERSION} on")
+    if value.key and not value.key.startswith(f"{value.origin}+"):
+        raise Malformed("a log state whose key is of another log")
     if edge.root().hex() != value.root or not 0 <= base.size < edge.size:
         raise Malformed("a log state whose size, root and right edge contradict each other")
     return value

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Fetch = Callable[[str], bytes | None]
 
 FULL = 256  # hashes in a full tile
+MAX_KEPT = 256  # tiles of hashes that a reader of nodes holds: about 5 MB
 HEIGHT = 8  # tree levels in a tile: log2(FULL)
 ENTRIES = "entries"
 
@@ -129,7 +130,7 @@ class Tiler:
 
 
 class Nodes:
-    """The nodes of a stored tree of ``size`` leaves, out of its tiles, which it keeps."""
+    """The nodes of a stored tree of ``size`` leaves; keeps the last MAX_KEPT tiles it fetched."""
 
     def __init__(self, size: int, fetch: Fetch) -> None:
         self._size = size
@@ -142,8 +143,13 @@ class Nodes:
         first = index << rise
         tile = tile_level, first >> HEIGHT
         if tile not in self._kept:
+            if len(self._kept) == MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
             self._kept[tile] = self._hashes(*tile)
-        return _fold(self._kept[tile][first % FULL : first % FULL + (1 << rise)]).root()
+        hashes = self._kept[tile]
+        if not rise:
+            return hashes[first % FULL]
+        return _fold(hashes[first % FULL : first % FULL + (1 << rise)]).root()
 
     def _hashes(self, level: int, index: int) -> list[bytes]:
         width = min(FULL, (self._size >> HEIGHT * level) - index * FULL)

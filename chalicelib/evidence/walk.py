@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.evidence import bundle, head, layout, note, tiles
+from chalicelib.evidence import bundle, head, layout, tiles
 from chalicelib.evidence.merkle import frontier
 from chalicelib.evidence.report import Kind, Problem
 from chalicelib.evidence.tiles import Nodes, Tiler
@@ -148,16 +148,17 @@ class Walk:
     def _verified(self, size: int) -> SignedCheckpoint | None:
         place = layout.checkpoint(size)
         self._found.checkpoints += 1
+        keys = self._reader.keys
         try:
-            signed = note.verify_checkpoint(self._writeonce.get(place), self._reader.verifier)
+            signed = keys.verify(self._writeonce.get(place))
             if signed.size != size:
                 raise Malformed(f"a checkpoint of {signed.size} leaves")
         except VerificationFailed as error:
             self._found.add(
                 Problem(
                     place=place,
-                    what="a checkpoint that the pinned key did not sign as it stands",
-                    expected=f"a checkpoint of {size} leaves, signed by {self._reader.verifier}",
+                    what="a checkpoint that no key pinned for its size signed as it stands",
+                    expected=f"a checkpoint of {size} leaves, signed by {keys.told(size)}",
                     observed=error.message,
                     kind=Kind.SIGNATURE,
                 )
@@ -313,7 +314,7 @@ class Walk:
         if found.seq >= due:
             self.heads[found.stream] = head.grown(before, found.seq, leaf_hash(leaf).hex(), start)
         try:
-            entry = self._reader.entry(index, leaf)
+            entry = self._reader.entry(index, leaf, found)
         except VerificationFailed as error:
             ref = found.body_ref
             self._found.add(

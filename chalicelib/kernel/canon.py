@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any
+from typing import Any, Final, Generic, Never, TypeVar
 
 import msgspec
 import rfc8785
@@ -22,7 +22,63 @@ MAX_DEPTH = 64  # levels of nesting accepted from outside
 # A string that does not end takes all of the rest, so that nothing is looked at twice.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
+# Every number of 16 digits or more inside an object or an array, and some text that looks like one.
+_LONG_NUMBER = re.compile(rb"[:,\[][-0-9]{16}")
+# The rest of each string from its first byte beyond ASCII on, and the colon that follows a key.
+_WIDE = re.compile(rb'[\x80-\xff][^"\\]*(?:\\.[^"\\]*)*(?:"(:?)|\\?\Z)', re.DOTALL)
 _fast = msgspec.json.Encoder(order="sorted")
+
+T = TypeVar("T")
+
+
+class Shortcut(Generic[T]):
+    """Canonical bytes of one type of value, about five times faster where nothing can go wrong.
+
+    What can: fractions, integers beyond 2^53 - 1, keys that are not ASCII (RFC 8785 sorts them as
+    UTF-16), bytes with two readings. Bytes are taken where none of the first three is in them, and
+    where they decode to the value that they were encoded from, or encode to the bytes that they
+    were decoded from. Both methods give None for all else, and never raise: then :func:`encode` or
+    :func:`decode` says what the bytes are, or what is wrong.
+    """
+
+    def __init__(self, kind: type[T]) -> None:
+        self._decoder = msgspec.json.Decoder(kind, float_hook=_no_fraction)
+
+    def encode(self, value: T) -> bytes | None:
+        """The canonical bytes of an object or an array."""
+        try:
+            data = _fast.encode(value)
+            if _obvious(data) and self._decoder.decode(data) == value:
+                return data
+        except (ValueError, TypeError, RecursionError):
+            return None
+        return None
+
+    def decode(self, data: bytes) -> T | None:
+        """The object or array of bytes that are exactly canonical."""
+        if not _obvious(data) or _depth_exceeds(data, MAX_DEPTH):
+            return None
+        try:
+            value = self._decoder.decode(data)
+            return value if _fast.encode(value) == data else None
+        except (ValueError, RecursionError):
+            return None
+
+
+def _obvious(data: bytes) -> bool:
+    """Whether an object or array in these bytes has no long number, and no key beyond ASCII.
+
+    An escaped character in a key is no danger: the encoder writes it otherwise.
+    """
+    return (
+        data.startswith((b"{", b"["))
+        and _LONG_NUMBER.search(data) is None
+        and (data.isascii() or b":" not in _WIDE.findall(data))
+    )
+
+
+def _no_fraction(token: str) -> Never:
+    raise ValueError(f"{token} is no whole number")
 
 
 def encode(value: Any) -> bytes:
@@ -31,15 +87,14 @@ def encode(value: Any) -> bytes:
     Raises: ValueError, for what JSON cannot say exactly (NaN, integers beyond 2^53 - 1, lone
     surrogates, keys that are no strings). Source: RFC 8785 §3.2.
     """
-    if _is_plain(value):
-        # Same bytes as rfc8785 for this subset, about ten times faster (property-tested).
-        try:
-            return _fast.encode(value)
-        except UnicodeEncodeError as error:
-            raise ValueError(f"not canonical JSON: {error.reason}") from None
+    if (data := _SHORTCUT.encode(value)) is not None:
+        return data
     try:
-        return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        # The fast encoder gives the same bytes for this subset (property-tested).
+        return _fast.encode(value) if _is_plain(value) else rfc8785.dumps(value)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"not canonical JSON: {error.reason}") from None
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
         raise ValueError(f"not canonical JSON: {type(error).__name__}") from error
 
 
@@ -50,17 +105,18 @@ def _is_plain(value: Any) -> bool:
         return True
     if kind is int:
         return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
-    if kind is list or kind is tuple:
-        return all(map(_is_plain, value))
     if kind is dict:
-        return all(type(key) is str and key.isascii() for key in value) and all(
-            map(_is_plain, value.values())
-        )
-    return False
+        for key, inner in value.items():
+            if type(key) is not str or not key.isascii() or not _is_plain(inner):
+                return False
+        return True
+    return (kind is list or kind is tuple) and all(map(_is_plain, value))
 
 
 def decode(data: bytes) -> Any:
     """The JSON value of canonical bytes. Raises: Malformed, unless they are exactly canonical."""
+    if (value := _SHORTCUT.decode(data)) is not None:
+        return value
     value = parse(data)
     try:
         canonical = encode(value)
@@ -79,9 +135,7 @@ def parse(data: bytes) -> Any:
     if _depth_exceeds(data, MAX_DEPTH):
         raise Malformed(f"JSON nested deeper than {MAX_DEPTH} levels")
     try:
-        return json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
+        return _parser.decode(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"not JSON: {type(error).__name__}") from None
 
@@ -95,6 +149,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_parser = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _depth_exceeds(data: bytes, bound: int) -> bool:
@@ -117,3 +174,6 @@ def sha256(data: bytes) -> str:
 def integer(value: int) -> int | str:
     """``value``, or its decimal digits as text where JSON numbers stop being exact."""
     return value if -MAX_INTEGER <= value <= MAX_INTEGER else str(value)
+
+
+_SHORTCUT: Final[Shortcut[Any]] = Shortcut(Any)

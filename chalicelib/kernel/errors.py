@@ -109,15 +109,23 @@ class Missing(VerificationFailed):
 class Fork(VerificationFailed):
     """Two different histories under one log: both are kept as evidence.
 
-    ``ours`` and ``theirs`` are the raw signed notes, or the states as JSON, that contradict.
+    ``ours`` and ``theirs`` are the raw signed notes, or the states as JSON, that contradict;
+    ``proof`` is the consistency proof that failed between them, a hash in base64 a line.
     """
 
     def __init__(
-        self, message: str, *, ours: bytes = b"", theirs: bytes = b"", next_step: str = ""
+        self,
+        message: str,
+        *,
+        ours: bytes = b"",
+        theirs: bytes = b"",
+        proof: bytes = b"",
+        next_step: str = "",
     ) -> None:
         super().__init__(message, next_step=next_step)
         self.ours = ours
         self.theirs = theirs
+        self.proof = proof
 
 
 class CouldNotTell(HoldfastError):

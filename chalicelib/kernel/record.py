@@ -119,24 +119,34 @@ class Journal(Protocol):
         ...
 
 
+_SHORTCUT = canon.Shortcut(Record)
+
+
 def encode(record: Record) -> bytes:
     """The leaf's canonical bytes. Raises: ValueError, for a body that JSON cannot hold exactly."""
-    return canon.encode(msgspec.to_builtins(record))
+    return _SHORTCUT.encode(record) or canon.encode(msgspec.to_builtins(record))
 
 
 def decode(leaf: bytes) -> Record:
     """The record of a leaf. Raises: Malformed, on unknown versions or fields, or other bytes."""
-    value = canon.decode(leaf)
-    try:
-        record = msgspec.convert(value, Record)
-    except msgspec.ValidationError as error:
-        raise Malformed(f"not a record: {error}") from None
+    record = _SHORTCUT.decode(leaf) or _converted(leaf)
     if record.v != VERSION:
         raise Malformed(f"a record of version {record.v}; this program reads version {VERSION}")
     if (record.body is None) == (record.body_ref is None):
         raise Malformed("a record has either a body or a reference to one")
     if record.seq < 1:
         raise Malformed(f"a record's seq starts at 1, found {record.seq}")
+    return record
+
+
+def _converted(leaf: bytes) -> Record:
+    value = canon.decode(leaf)
+    try:
+        record = msgspec.convert(value, Record)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"not a record: {error}") from None
+    if msgspec.to_builtins(record) != value:
+        raise Malformed("a record with a field that says nothing; it has to be left out")
     return record
 
 

@@ -49,6 +49,10 @@ class SealedDocuments:
         for key, found in self._inner.list(prefix):
             yield key, self._opened(key, found)
 
+    def purge(self) -> None:
+        """As the other's."""
+        self._inner.purge()
+
     def _seal(self, key: str, value: bytes) -> bytes:
         secret = self._key or b""
         return hmac.digest(secret, b"%d %b %b" % (len(key), key.encode(), value), hashlib.sha256)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_KEY_CHARACTERS: Final = 512
 MAX_SEGMENT_CHARACTERS: Final = 200  # below NAME_MAX (255) on every common file system
 MAX_OBJECT_BYTES: Final = 2**30  # read in one piece; the largest kind of object is a snapshot
+MAX_KEEP_DAYS: Final = 36_500  # S3, "Object Lock": at most 100 years
 
 # DynamoDB, "Constraints": an item has at most 400 KB, a sort key 1,024 bytes, a transaction 100
 # writes and 4 MB with the names and keys of its items.
@@ -29,14 +30,17 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 class WriteOnce(Protocol):
     """Objects that are written once and can be neither changed nor removed.
 
-    Keys as in :func:`check_key`. Objects have at most MAX_OBJECT_BYTES.
+    Keys as in :func:`check_key`. Objects have at most MAX_OBJECT_BYTES. An object can be removed
+    once its days are over and nobody holds it; nothing here ever removes one.
     """
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store durably, or do nothing if exactly these bytes are there already.
+    def put(self, key: str, data: bytes, *, keep_days: int = 0) -> None:
+        """Store durably, or leave it be if exactly these bytes are there already.
 
-        When this returns, the object survives a crash. Raises: DigestMismatch, if other bytes are
-        there; StoreUnavailable, when nothing was stored.
+        It is locked for at least ``keep_days`` from now, up to MAX_KEEP_DAYS, also where it was
+        there; 0: for as long as the store itself says. When this returns, the object survives a
+        crash. Raises: DigestMismatch, if other bytes are there; StoreUnavailable, when nothing was
+        stored, or not for so long.
         """
         ...
 
@@ -46,6 +50,21 @@ class WriteOnce(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that start with ``prefix``, in ascending order."""
+        ...
+
+    def hold(self, key: str) -> None:
+        """Keep the object from being removed until it is released, however old it is.
+
+        Durable when this returns; again is fine. Raises: Missing; StoreUnavailable.
+        """
+        ...
+
+    def release(self, key: str) -> None:
+        """Take the hold off, if there is one; retention goes on. Raises: as :meth:`hold`."""
+        ...
+
+    def held(self, key: str) -> bool:
+        """Whether somebody holds the object. Raises: as :meth:`hold`."""
         ...
 
 
@@ -107,6 +126,14 @@ class Documents(Protocol):
         """Documents whose key starts with ``prefix``, in ascending order of keys."""
         ...
 
+    def purge(self) -> None:
+        """Leave nothing of the values that were replaced, as far as the store can see to it.
+
+        What it cannot reach, an adapter says. Raises: Busy, where a reader keeps it from that;
+        StoreUnavailable.
+        """
+        ...
+
 
 def check_key(key: str) -> list[str]:
     """The segments of a key of write-once or derived objects.
@@ -123,6 +150,12 @@ def check_key(key: str) -> list[str]:
             f"not a storage key: {key[:80]!r}; expected segments of letters, digits, '.', '_', '-'"
         )
     return segments
+
+
+def check_days(keep_days: int) -> None:
+    """Return if an object can be locked for so long. Raises: ValueError."""
+    if not 0 <= keep_days <= MAX_KEEP_DAYS:
+        raise ValueError(f"an object is locked for 0 to {MAX_KEEP_DAYS} days, found {keep_days}")
 
 
 def check_writes(writes: Sequence[Write]) -> None:

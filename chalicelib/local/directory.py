@@ -95,15 +95,36 @@ class Directory:
             finally:
                 _remove(temporary, nursery)
 
-    def remove(self, key: str) -> None:
+    def remove(self, key: str, *, durably: bool = False) -> None:
         """Remove the file, if it is there. Raises: StoreUnavailable."""
         *parents, name = check_key(key)
         with faults.translated("cannot remove", self.root / key):
             try:
                 with self._opened(parents, key) as directory:
                     _remove(name, directory)
+                    if durably:
+                        self._sync(directory)
             except FileNotFoundError:
                 return
+
+    def link(self, key: str, other: Directory) -> bool:
+        """Durably give another directory's file the same name here too; False, where one stands.
+
+        Raises: FileNotFoundError, where the other has no such file; StoreUnavailable; Malformed.
+        """
+        *parents, name = check_key(key)
+        with (
+            other._opened(parents, key) as source,
+            faults.translated("cannot hold", self.root / key),
+            self._opened(parents, key, create=True) as directory,
+        ):
+            try:
+                os.link(name, name, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
+            except FileExistsError:
+                return False
+            finally:
+                self._sync(directory)  # also of one that another process has just made
+        return True
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys that start with ``prefix``, ascending; links too, so that they are found."""

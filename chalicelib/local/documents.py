@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.kernel.errors import Conflict
+from chalicelib.kernel.errors import Busy, Conflict
 from chalicelib.kernel.store import Document, check_writes
 from chalicelib.local.sqlite import BUSY_SECONDS, SqliteFile
 
@@ -68,6 +68,23 @@ class SqliteDocuments(SqliteFile):
             if len(rows) < _PAGE:
                 return
             after, inclusive = rows[-1][0], False
+
+    def purge(self) -> None:
+        """Leave nothing of the values that were replaced in the database's files.
+
+        Replaced values are overwritten where they stood (``secure_delete``), and the write-ahead
+        log, which has them too, is emptied. Not reached: what the file system freed, and copies.
+        Raises: Busy, where another connection still reads an older state; StoreUnavailable.
+        Source: sqlite.org/pragma.html#pragma_wal_checkpoint.
+        """
+        with self.session() as connection:
+            busy, frames, moved = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy or frames != moved:
+            raise Busy(
+                "the documents that were replaced are still in the database's write-ahead log, "
+                "which another process reads",
+                next_step="try again when it has ended",
+            )
 
 
 def _replace(connection: sqlite3.Connection, write: Write) -> None:

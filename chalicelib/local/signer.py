@@ -29,15 +29,24 @@ class KeyFileSigner:
 
     @classmethod
     def create(cls, path: Path) -> KeyFileSigner:
-        """A new key, stored at ``path``. Raises: KeyUnusable, if it exists; StoreUnavailable."""
-        key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(
+        """A new key, stored at ``path``. Raises: as :meth:`store`."""
+        made = cls.generate()
+        made.store(path)
+        return made
+
+    @classmethod
+    def generate(cls) -> KeyFileSigner:
+        """A new key that is stored nowhere yet, so that its file can be named after it."""
+        return cls(Ed25519PrivateKey.generate())
+
+    def store(self, path: Path) -> None:
+        """Store the key at ``path``. Raises: KeyUnusable, if it exists; StoreUnavailable."""
+        pem = self._key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
         keyfile.create(path, pem)
-        return cls(key)
 
     @classmethod
     def load(cls, path: Path) -> KeyFileSigner:

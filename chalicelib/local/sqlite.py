@@ -121,6 +121,8 @@ class SqliteFile:
         )
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA trusted_schema = OFF")
+        # What is replaced is overwritten, so that purge() leaves no old value in a free corner.
+        connection.execute("PRAGMA secure_delete = ON")
         return connection
 
     def _read_only(self) -> sqlite3.Connection | None:

@@ -187,6 +187,7 @@ class _Look:
         self._pinned = False
         self._major = connection.info.server_version // 10_000
         self._queries: list[Query] = []
+        self._texts: dict[str, str] = {}  # by their digests
 
     def read(self, progress: Callable[[str, int, int], None]) -> Reading:
         kinds = queries.kinds()
@@ -220,6 +221,7 @@ class _Look:
             identity=f"database {identity.database}",
             system=self._system(identity),
             queries=self._queries,
+            texts=self._texts,
             read_at=clock.timestamp(identity.read_at),
             committed=_latest(items, times),
             dropped=_dropped(items, times),
@@ -326,6 +328,7 @@ class _Look:
                     raise _TornError(statement.name, error.sqlstate or "") from None
                 raise
         self._queries.append(Query(statement.name, statement.sha256, len(rows)))
+        self._texts[statement.sha256] = statement.sql
         return [column.name for column in cursor.description or ()], rows
 
 

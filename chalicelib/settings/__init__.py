@@ -7,6 +7,7 @@ Secrets Manager, or needs no password. A deployment carries the same in one comp
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 import urllib.parse
@@ -16,7 +17,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chalicelib.drift.desk import Target
-from chalicelib.evidence import note
+from chalicelib.evidence import note, trust
+from chalicelib.evidence.keys import LogKey, keyring
+from chalicelib.evidence.layout import MAX_SIZE
+from chalicelib.evidence.retention import Retention
+from chalicelib.evidence.trust import Policy
 from chalicelib.kernel import canon, names
 from chalicelib.kernel.errors import (
     ConfigError,
@@ -25,9 +30,46 @@ from chalicelib.kernel.errors import (
     NotFound,
     UsageError,
 )
+from chalicelib.kernel.store import MAX_KEEP_DAYS
+from chalicelib.settings.schema import (
+    AwsSection,
+    File,
+    FormerKey,
+    LogSection,
+    PostgresSection,
+    RetentionSection,
+    RulesSection,
+    StoreSection,
+    TargetSection,
+    TimestampSection,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from chalicelib.evidence.keys import Keyring
+
+__all__ = [
+    "AwsSection",
+    "File",
+    "FormerKey",
+    "LogSection",
+    "PostgresSection",
+    "RetentionSection",
+    "Rule",
+    "RulesSection",
+    "Settings",
+    "StoreSection",
+    "TargetSection",
+    "TimestampSection",
+    "check_aws",
+    "check_target",
+    "compiled",
+    "find",
+    "load",
+    "load_compiled",
+    "read_bounded",
+]
 
 FILE_NAME = "holdfast.toml"
 COMPILED_NAME = "holdfast.json"
@@ -48,78 +90,11 @@ COMPILED_VERSION = 1
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,2048}")
 _REGION = re.compile(r"[a-z]{2,3}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
+_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}")
+_RECORD_KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 _STAGE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?")  # names of roles are 64 characters
 # A password in a URI's authority or query, or as a keyword; what this misses, libpq's parser finds.
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|(?:password|secret|passfile|_key)\s*=", re.IGNORECASE)
-
-
-class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[store]``: where evidence is kept, relative to the file."""
-
-    path: str = ".holdfast"
-
-
-class LogSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[log]``: the public key (C2SP vkey) that the log is verified against, with its name.
-
-    Empty only before the log of a stack on AWS is opened.
-    """
-
-    key: str = ""
-
-
-class AwsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[aws]``: evidence is kept in the stack ``holdfast-<stage>`` and not in a folder.
-
-    ``endpoint``: a URL in place of AWS's own.
-    """
-
-    region: str
-    stage: str = "prod"
-    endpoint: str = ""
-
-
-class RulesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[rules]``: the user's own rules files, before the shipped ones."""
-
-    files: list[str] = []
-
-
-class PostgresSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[postgres]``: bounds on what a scan may cost the server."""
-
-    connect_timeout_seconds: int = 10
-    statement_timeout_seconds: int = 300
-    lock_timeout_seconds: int = 10
-    scan_timeout_seconds: int = 900
-    scans_per_host: int = 2
-
-
-class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[targets.NAME]``: one of ``dsn_env``, ``secret``, and ``dsn`` with ``auth``.
-
-    ``dsn`` may stand beside ``secret`` too, for what the secret leaves out.
-    """
-
-    dsn_env: str = ""
-    secret: str = ""
-    dsn: str = ""
-    auth: str = ""
-    kind: str = "postgres"
-    env: str = ""
-    approvals: int = 1
-    approvers: list[str] = []
-
-
-class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole of ``holdfast.toml``."""
-
-    log: LogSection = LogSection()
-    store: StoreSection = StoreSection()
-    aws: AwsSection | None = None
-    rules: RulesSection = RulesSection()
-    postgres: PostgresSection = PostgresSection()
-    targets: dict[str, TargetSection] = {}
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,24 +105,59 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Compiled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a deployment carries: the settings, and the rules files that they name."""
+    """What a deployment carries: the settings, and the files that they name."""
 
     v: int
     file: File
     rules: list[Rule]
+    witnesses: str = ""
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Everything that a run is configured by. ``rules``: the user's own, in order."""
+    """Everything that a run is configured by.
+
+    ``rules``: the user's own, in order; ``witnesses``: the text of the file of that name.
+    """
 
     path: Path
     file: File
     rules: list[Rule] = []
+    witnesses: str = ""
 
     @property
     def store_path(self) -> Path:
         """The folder of the local store."""
         return (self.path.parent / self.file.store.path).resolve()
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of the log, each with the sizes that it signs for. Raises: Malformed."""
+        log = self.file.log
+        ends = [0, *(one.last for one in log.former), MAX_SIZE]
+        vkeys = [*(one.key for one in log.former), log.key]
+        return keyring(
+            [
+                LogKey(note.parse_vkey(vkey), first, last)
+                for vkey, (first, last) in zip(vkeys, itertools.pairwise(ends), strict=True)
+            ]
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """Who is believed: the keys of the log, the witnesses, the quorum. Raises: Malformed."""
+        named = self.file.log.witnesses
+        found = trust.parse(self.witnesses.encode()) if named else Policy()
+        if found.logs:
+            raise Malformed("it names logs; the log's keys stand in the settings")
+        if not self.file.log.key:
+            return found
+        return msgspec.structs.replace(found, logs=self.keyring.keys)
+
+    @property
+    def retention(self) -> Retention:
+        """For how long what records need is locked."""
+        section = self.file.retention
+        return Retention(section.default_days, section.kinds)
 
     def target(self, text: str) -> Target:
         """The configured target of a name. Raises: UsageError, NotFound."""
@@ -212,20 +222,17 @@ def load(path: Path) -> Settings:
         file = msgspec.convert(tomllib.loads(read_bounded(path).decode()), File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path}: {error}", next_step="docs/configuration.md") from error
-    rules = []
-    for one in file.rules.files:
-        found = path.parent / one
-        try:
-            rules.append(Rule(str(found), read_bounded(found).decode()))
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{found} is not UTF-8: {error}") from error
-    return _checked(Settings(path, file, rules))
+    named = [path.parent / one for one in file.rules.files]
+    rules = [Rule(str(found), _text(found)) for found in named]
+    witnesses = _text(path.parent / file.log.witnesses) if file.log.witnesses else ""
+    return _checked(Settings(path, file, rules, witnesses))
 
 
 def compiled(settings: Settings) -> bytes:
-    """The settings and their rules as one canonical JSON text, as :func:`load_compiled` takes."""
+    """The settings and their files as one canonical JSON text, as :func:`load_compiled` takes."""
     rules = [Rule(Path(one.name).name, one.text) for one in settings.rules]
-    return canon.encode(msgspec.to_builtins(_Compiled(COMPILED_VERSION, settings.file, rules)))
+    made = _Compiled(COMPILED_VERSION, settings.file, rules, settings.witnesses)
+    return canon.encode(msgspec.to_builtins(made))
 
 
 def load_compiled(path: Path) -> Settings:
@@ -236,7 +243,7 @@ def load_compiled(path: Path) -> Settings:
         raise ConfigError(f"{path}: {error}", next_step="deploy again") from error
     if found.v != COMPILED_VERSION:
         raise ConfigError(f"{path} is of version {found.v}; expected {COMPILED_VERSION}")
-    return _checked(Settings(path, found.file, found.rules))
+    return _checked(Settings(path, found.file, found.rules, found.witnesses))
 
 
 def _checked(loaded: Settings) -> Settings:
@@ -244,16 +251,45 @@ def _checked(loaded: Settings) -> Settings:
     for name, (least, most) in _BOUNDS.items():
         if not least <= getattr(file.postgres, name) <= most:
             raise ConfigError(f"{path}: [postgres] {name}: expected {least} to {most}")
+    for kind, days in {"": file.retention.default_days, **file.retention.kinds}.items():
+        if not 0 <= days <= MAX_KEEP_DAYS or (kind and not _RECORD_KIND.fullmatch(kind)):
+            where = f"kinds: {kind[:80]!r}" if kind else "default_days"
+            raise ConfigError(
+                f"{path}: [retention] {where}: expected the name of a kind of records, "
+                f"e.g. finding.opened, and 0 to {MAX_KEEP_DAYS} days; found {days}"
+            )
+    if bool(file.timestamp.url) != bool(file.timestamp.roots):
+        raise ConfigError(f"{path}: [timestamp] has url and roots, or neither")
     for slug, section in file.targets.items():
         check_target(path, slug, section)
     if file.aws is not None:
         check_aws(path, file)
+    _check_log(loaded)
+    return loaded
+
+
+def _check_log(loaded: Settings) -> None:
+    """Return if the ``[log]`` section can be used. Raises: ConfigError."""
+    path, file = loaded.path, loaded.file
     if file.log.key or file.aws is None:
         try:
             note.parse_vkey(file.log.key)
         except Malformed as error:
             raise ConfigError(f"{path}: [log] key: {error.message}") from error
-    return loaded
+        try:
+            loaded.keyring  # noqa: B018 - it says whether the keys before it can be
+        except Malformed as error:
+            raise ConfigError(f"{path}: [[log.former]]: {error.message}") from error
+    elif file.log.former:
+        raise ConfigError(f"{path}: [[log.former]]: a log that has former keys has a key")
+    if file.log.witnesses:
+        try:
+            trust.encode(loaded.policy)  # a witness with a key of the log cannot stand in one
+        except Malformed as error:
+            raise ConfigError(
+                f"{path}: [log] witnesses, {file.log.witnesses}: {error.message}",
+                next_step="docs/witness.md",
+            ) from error
 
 
 def check_aws(path: Path, file: File) -> None:
@@ -265,6 +301,19 @@ def check_aws(path: Path, file: File) -> None:
         raise ConfigError(f"{path}: [aws] region: expected one like eu-central-1")
     if not _STAGE.fullmatch(aws.stage):
         raise ConfigError(f"{path}: [aws] stage: 1 to 24 lower-case letters, digits and hyphens")
+    arns = [aws.signing_key, *(one.signing_key for one in file.log.former)]
+    if not all(_KEY_ARN.fullmatch(arn) for arn in arns if arn):
+        raise ConfigError(
+            f"{path}: signing_key: expected a KMS key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID"
+        )
+
+
+def _text(path: Path) -> str:
+    """The text of a file that the settings name. Raises: ConfigError."""
+    try:
+        return read_bounded(path).decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8: {error}") from error
 
 
 def read_bounded(path: Path) -> bytes:

@@ -6,13 +6,17 @@ import json
 import os
 import re
 import tempfile
+import tomllib
 from pathlib import Path
+
+import msgspec
 
 from chalicelib.kernel.errors import ConfigError, StoreUnavailable, UsageError
 from chalicelib.settings import (
     FILE_NAME,
     AwsSection,
     File,
+    FormerKey,
     Settings,
     TargetSection,
     check_aws,
@@ -54,6 +58,61 @@ def set_log_key(settings: Settings, vkey: str) -> Settings:
         )
     replace(settings.path, text)
     return load(settings.path)
+
+
+def rotated(settings: Settings, vkey: str, last: int, signing_key: str = "") -> Settings:
+    """The settings after the log's key was rotated to ``vkey`` at ``last`` records.
+
+    Written to the file in one step, every other byte left alone. ``signing_key``: on AWS, the new
+    key's ARN. Raises: ConfigError, where the file is not of a form that can be edited so, with what
+    to write by hand; StoreUnavailable.
+    """
+    text = rotation(settings, vkey, last, signing_key)
+    replace(settings.path, text)
+    return load(settings.path)
+
+
+def rotation(settings: Settings, vkey: str, last: int, signing_key: str = "") -> str:
+    """The text that :func:`rotated` writes; nothing is written. Raises: ConfigError."""
+    log, aws = settings.file.log, settings.file.aws
+    former = FormerKey(log.key, last, "" if aws is None else aws.signing_key)
+    due = msgspec.structs.replace(
+        settings.file,
+        log=msgspec.structs.replace(log, key=vkey, former=[*log.former, former]),
+        aws=aws and msgspec.structs.replace(aws, signing_key=signing_key),
+    )
+    check_aws(settings.path, due)
+    lines = ["[[log.former]]", f"key = {_quote(former.key)}", f"last = {former.last}"]
+    if former.signing_key:
+        lines.append(f"signing_key = {_quote(former.signing_key)}")
+    old = settings.path.read_text()
+    text = _set(old, "log", "key", vkey)
+    if aws is not None:
+        text = _set(text, "aws", "signing_key", signing_key)
+    text += ("\n" if text.endswith("\n") else "\n\n") + "\n".join(lines) + "\n"
+    try:
+        made = msgspec.convert(tomllib.loads(text), File)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError):
+        made = None
+    if made != due:
+        by_hand = [f"[log] key = {_quote(vkey)}"]
+        by_hand += [f"[aws] signing_key = {_quote(signing_key)}"] if aws is not None else []
+        raise ConfigError(
+            f"{settings.path} is not written so that the log's key can be changed in it",
+            next_step="; ".join([*by_hand, "and at the end of the file: " + ", ".join(lines)]),
+        )
+    return text
+
+
+def _set(text: str, table: str, name: str, value: str) -> str:
+    """The text with a value of a table set, or put in behind the table's heading."""
+    before = rf"(\[{table}\][^\n]*\n(?:(?!\[)[^\n]*\n)*?{name}[ \t]*=[ \t]*)"
+    body = rf"(?m)^{before}(\"[^\"\n]*\"|'[^'\n]*')"
+    changed, found = re.subn(body, lambda at: at[1] + _quote(value), text, count=1)
+    if found:
+        return changed
+    heading = rf"(?m)^(\[{table}\][^\n]*\n)"
+    return re.sub(heading, lambda at: f"{at[1]}{name} = {_quote(value)}\n", text, count=1)
 
 
 def initial(vkey: str) -> str:

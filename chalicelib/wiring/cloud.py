@@ -9,7 +9,10 @@ from __future__ import annotations
 import functools
 import os
 import time
+from secrets import token_bytes
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from chalicelib import settings
 from chalicelib.aws import bucket, places, session
@@ -20,7 +23,9 @@ from chalicelib.aws.secrets import Secrets, rds_token
 from chalicelib.aws.signer import KmsSigner
 from chalicelib.aws.writeonce import S3WriteOnce
 from chalicelib.evidence import note
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.log import Log
+from chalicelib.evidence.personal import Subjects
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ConfigError
 from chalicelib.kernel.record import Actor, Draft
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
 
     from chalicelib.aws.places import Places
     from chalicelib.evidence.account import Report
-    from chalicelib.evidence.note import Verifier
+    from chalicelib.evidence.keys import Keyring
     from chalicelib.settings import AwsSection, Settings, TargetSection
 
 MIN_RETENTION_DAYS = 1
@@ -92,7 +97,7 @@ def connect(loaded: Settings) -> Services:
             "[log] key is not set: the log of this stack was not opened yet",
             next_step="holdfast aws deploy",
         )
-    return _services(loaded, where(own), note.parse_vkey(loaded.file.log.key))
+    return _services(loaded, where(own), loaded.keyring)
 
 
 def open_log(loaded: Settings, found: Places, actor: Actor) -> str:
@@ -101,9 +106,13 @@ def open_log(loaded: Settings, found: Places, actor: Actor) -> str:
     The log is named after the bucket, which nobody else has. Raises: as :func:`connect`.
     """
     own = section(loaded)
-    signer = _signer(of(own), found)
-    verifier = note.verifier(f"{found.evidence_bucket}/log", signer.public)
-    services = _services(loaded, found, verifier)
+    if loaded.file.log.key:
+        keys = loaded.keyring
+    else:
+        public = _signer(of(own), found, own.signing_key).public
+        keys = keyring([LogKey(note.verifier(f"{found.evidence_bucket}/log", public))])
+    verifier = keys.newest
+    services = _services(loaded, found, keys)
     if services.desk.journal.last(LOG_STREAM) is None:
         body = {"key": str(verifier), "format": "c2sp.org/tlog-tiles"}
         at = timestamp(services.desk.clock.now())
@@ -134,12 +143,14 @@ def reconcile(
             f"the stack {stack(own)} does not say for how many days evidence is locked",
             next_step="holdfast aws deploy",
         )
+    log = services.settings.file.log
     sources = Sources(
         trail=client("cloudtrail"),
         s3=client("s3"),
         bucket=found.evidence_bucket,
-        key=found.signing_key,
-        verifier=services.verifier,
+        key=own.signing_key or found.signing_key,
+        former=tuple(one.signing_key or found.signing_key for one in log.former),
+        keys=services.keys,
         retention_days=int(days),
         pace=lambda: time.sleep(CLOUDTRAIL_SECONDS),
     )
@@ -155,31 +166,44 @@ def section(loaded: Settings) -> AwsSection:
     return loaded.file.aws
 
 
-def _signer(of_account: Account, found: Places) -> KmsSigner:
+def successor(loaded: Settings, key: str) -> KmsSigner:
+    """The KMS key ``key`` (an ARN) that the log's is to be changed for. Raises: ConfigError."""
+    own = section(loaded)
+    named = msgspec.structs.replace(own, signing_key=key)
+    settings.check_aws(loaded.path, msgspec.structs.replace(loaded.file, aws=named))
+    return _signer(of(own), where(own), key)
+
+
+def _signer(of_account: Account, found: Places, key: str) -> KmsSigner:
     receipts = S3WriteOnce(of_account.client("s3"), found.evidence_bucket)
-    return KmsSigner(of_account.client("kms"), found.signing_key, receipts, SystemClock())
+    return KmsSigner(of_account.client("kms"), key or found.signing_key, receipts, SystemClock())
 
 
-def _services(loaded: Settings, found: Places, verifier: Verifier) -> Services:
+def _services(loaded: Settings, found: Places, keys: Keyring) -> Services:
     own = section(loaded)
     at = of(own)
     client = at.client
-    bucket.check(client("s3"), found.evidence_bucket, min_days=MIN_RETENTION_DAYS)
+    kept_days = bucket.check(client("s3"), found.evidence_bucket, min_days=MIN_RETENTION_DAYS)
     secrets = Secrets(client("secretsmanager"), monotonic=time.monotonic)
     secret = secrets.seal(found.seal_secret)
-    objects = RememberedWriteOnce(S3WriteOnce(client("s3"), found.evidence_bucket))
+    clock = SystemClock()
+    objects = RememberedWriteOnce(
+        S3WriteOnce(client("s3"), found.evidence_bucket, default_days=kept_days, clock=clock)
+    )
     derived = S3Derived(client("s3"), found.derived_bucket)
     documents = SealedDocuments(DynamoDocuments(client("dynamodb"), found.documents_table), secret)
-    signer = _signer(at, found)
-    clock = SystemClock()
+    subjects = Subjects(documents, secret, token_bytes)
+    signer = _signer(at, found, own.signing_key)
     log = Log(
         writeonce=objects,
         derived=derived,
         documents=documents,
         signer=signer,
-        verifier=verifier,
+        keys=keys,
         tool=TOOL,
         pause=session.pause,
+        retention=loaded.retention,
+        seal=subjects.seal,
     )
     return assemble(
         loaded,
@@ -187,6 +211,7 @@ def _services(loaded: Settings, found: Places, verifier: Verifier) -> Services:
         objects=objects,
         derived=derived,
         documents=documents,
+        subjects=subjects,
         secret=secret,
         locks=DynamoLocks(client("dynamodb"), found.locks_table, clock, _owner()),
         clock=clock,

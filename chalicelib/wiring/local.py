@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from chalicelib import settings
 from chalicelib.evidence import note
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.log import Log
+from chalicelib.evidence.personal import Subjects
+from chalicelib.evidence.retention import NONE, Retention
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ConfigError, KeyUnusable, Malformed, UsageError
 from chalicelib.kernel.record import Draft
@@ -28,6 +31,7 @@ from chalicelib.wiring.services import LOG_STREAM, OPENED, TOOL, Services, assem
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chalicelib.evidence.keys import Keyring
     from chalicelib.evidence.note import Verifier
     from chalicelib.kernel.record import Actor
     from chalicelib.kernel.signing import PublicKey, Signer
@@ -48,25 +52,57 @@ def connect(loaded: settings.Settings) -> Services:
         raise ConfigError(
             f"the store {store} is not there", next_step="restore it, or holdfast init elsewhere"
         )
-    verifier = note.parse_vkey(loaded.file.log.key)
-    signer: Signer = _NoKey(verifier.key)
+    keys = loaded.keyring
+    signer: Signer = _NoKey(keys.newest.key)
     secret = None
     if (store / "key").is_dir():
-        signer = KeyFileSigner.load(store / SIGNING_KEY_FILE)
+        signer = KeyFileSigner.load(key_file(store, keys.newest))
         secret = load_secret(store / SECRET_FILE)
     ports = _Store.under(store, secret)
     clock = SystemClock()
     return assemble(
         loaded,
-        log=ports.log(signer, verifier),
+        log=ports.log(signer, keys, loaded.retention),
         objects=ports.objects,
         derived=ports.derived,
         documents=ports.documents,
+        subjects=ports.subjects,
         secret=secret,
         locks=FileLocks(store / "lock", clock=clock),
         clock=clock,
         signer=signer,
     )
+
+
+def key_file(store: Path, key: Verifier) -> Path:
+    """Where the private key of ``key`` is: in the file of its id, else in that of the first key."""
+    own = store / "key" / f"signing-{key.key_id.hex()}.pem"
+    return own if own.exists() else store / SIGNING_KEY_FILE
+
+
+def successor(
+    loaded: settings.Settings, announced: Verifier | None, *, swapped: bool
+) -> KeyFileSigner:
+    """The private key that the log's is to be changed for: the one announced, else a new one.
+
+    ``swapped``: no other than the announced one will do. A key that was made and not announced,
+    before a crash, signed nothing and is left where it is. Raises: KeyUnusable, where the announced
+    one is not there; StoreUnavailable.
+    """
+    store = loaded.store_path
+    if not (store / "key").is_dir():
+        raise KeyUnusable(
+            "this copy of the store has no key, and cannot change it",
+            next_step="rotate the key where the key folder is",
+        )
+    if announced is not None:
+        own = store / "key" / f"signing-{announced.key_id.hex()}.pem"
+        if swapped or own.exists():
+            return KeyFileSigner.load(own)
+    made = KeyFileSigner.generate()
+    key = note.verifier(loaded.keyring.origin, made.public)
+    made.store(store / "key" / f"signing-{key.key_id.hex()}.pem")
+    return made
 
 
 class _NoKey:
@@ -101,7 +137,7 @@ def create(folder: Path, name: str, actor: Actor) -> str:
     verifier = note.verifier(origin, signer.public)
     body = {"key": str(verifier), "format": "c2sp.org/tlog-tiles"}
     at = timestamp(SystemClock().now())
-    log = _Store.under(store, secret).log(signer, verifier)
+    log = _Store.under(store, secret).log(signer, keyring([LogKey(verifier)]))
     log.append([Draft(OPENED, LOG_STREAM, at, actor, body)])
     edit.create(folder / settings.FILE_NAME, edit.initial(str(verifier)))
     return str(verifier)
@@ -114,24 +150,29 @@ class _Store:
     objects: DirectoryWriteOnce
     derived: DirectoryDerived
     documents: SealedDocuments
+    subjects: Subjects
 
     @classmethod
     def under(cls, folder: Path, secret: bytes | None) -> _Store:
+        documents = SealedDocuments(SqliteDocuments(folder / "state.db"), secret)
         return cls(
             DirectoryWriteOnce(folder / "evidence"),
             DirectoryDerived(folder / "derived"),
-            SealedDocuments(SqliteDocuments(folder / "state.db"), secret),
+            documents,
+            Subjects(documents, secret, secrets.token_bytes),
         )
 
-    def log(self, signer: Signer, verifier: Verifier) -> Log:
+    def log(self, signer: Signer, keys: Keyring, retention: Retention = NONE) -> Log:
         return Log(
             writeonce=self.objects,
             derived=self.derived,
             documents=self.documents,
             signer=signer,
-            verifier=verifier,
+            keys=keys,
             tool=TOOL,
             pause=_pause,
+            retention=retention,
+            seal=self.subjects.seal,
         )
 
 

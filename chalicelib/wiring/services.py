@@ -21,14 +21,17 @@ from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ConfigError
 from chalicelib.kernel.record import Draft
 from chalicelib.settings import edit
+from chalicelib.wiring import program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chalicelib.drift.desk import Locks
     from chalicelib.drift.source import Source
+    from chalicelib.evidence.keys import Keyring
     from chalicelib.evidence.log import Log
     from chalicelib.evidence.note import Verifier
+    from chalicelib.evidence.personal import Subjects
     from chalicelib.evidence.report import Problem, Report
     from chalicelib.kernel.clock import Clock
     from chalicelib.kernel.names import TargetName
@@ -70,10 +73,20 @@ class Services:
     desk: Desk
     log: Log
     secret: bytes | None
-    verifier: Verifier
     derived: Derived
     documents: SealedDocuments
+    subjects: Subjects
     vault: Vault | None = None
+
+    @property
+    def keys(self) -> Keyring:
+        """The log's pinned keys."""
+        return self.log.keys
+
+    @property
+    def verifier(self) -> Verifier:
+        """The log's pinned key that signs now."""
+        return self.log.verifier
 
     def dsn(self, target: Target) -> str:
         """The target's DSN. Raises: ConfigError, where the settings lead to none; CouldNotTell."""
@@ -145,7 +158,7 @@ class Services:
             writeonce=self.desk.objects,
             derived=self.derived,
             documents=self.documents,
-            verifier=self.verifier,
+            keys=self.keys,
             check=check,
             progress=lambda done, total: progress("records", done, total),
             outside=outside,
@@ -179,7 +192,7 @@ class Services:
         """
         from chalicelib.evidence import restore  # noqa: PLC0415 - as in fsck
 
-        stores = (self.desk.objects, self.documents, self.verifier)
+        stores = (self.desk.objects, self.documents, self.keys)
         done: dict[str, Any] = {}
         if self.state_lost:
             done["size"] = restore.restore(*stores, adopt=adopt)
@@ -210,14 +223,14 @@ def assemble(
     objects: WriteOnce,
     derived: Derived,
     documents: SealedDocuments,
+    subjects: Subjects,
     secret: bytes | None,
     locks: Locks,
     clock: Clock,
     signer: Signer,
     vault: Vault | None = None,
 ) -> Services:
-    """The services over adapters; the log's verifier is the one key that is trusted."""
-    key = str(log.verifier)
+    """The services over adapters; the log's keys are those that are trusted, each in its time."""
     desk = Desk(
         journal=log,
         objects=objects,
@@ -225,19 +238,21 @@ def assemble(
         locks=locks,
         clock=clock,
         signer=signer,
-        keyid=key,
-        trusted={key: log.verifier.key},
+        keyid=str(log.verifier),
+        trusted=log.keys.of_record,
         rules=rules(loaded),
         tool=TOOL,
+        keep_days=loaded.retention.days,
+        program=program.sha256,
     )
     return Services(
         settings=loaded,
         desk=desk,
         log=log,
         secret=secret,
-        verifier=log.verifier,
         derived=derived,
         documents=documents,
+        subjects=subjects,
         vault=vault,
     )
 

@@ -314,7 +314,7 @@ def sound(place, acknowledged, possible=()):
     }
     for version in place.aws.writeonce.versions(layout.CHECKPOINTS):
         data = place.writeonce.get(version.key)
-        shown = receipts.published(version.key, version.modified, data, place.verifier)
+        shown = receipts.published(version.key, version.modified, data, place.keys)
         assert shown.message_sha256 in kept
     assert list(place.aws.writeonce.strangers("")) == []
 

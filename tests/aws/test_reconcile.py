@@ -14,8 +14,9 @@ from chalicelib.aws.reconcile import Sources, reconcile
 from chalicelib.aws.signer import KmsSigner
 from chalicelib.aws.writeonce import S3WriteOnce
 from chalicelib.cli import reconcile as cli
-from chalicelib.evidence import layout, note, receipts
+from chalicelib.evidence import layout, manifest, note, receipts, rotate
 from chalicelib.evidence.account import SKEW, Severity
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.log import Log
 from chalicelib.evidence.note import Checkpoint
 from chalicelib.kernel import canon, dsse
@@ -26,6 +27,7 @@ from chalicelib.kernel.errors import (
     StoreUnavailable,
     UsageError,
 )
+from chalicelib.kernel.record import Actor
 from chalicelib.local.clock import SystemClock
 from chalicelib.local.derived import DirectoryDerived
 from chalicelib.local.documents import SqliteDocuments
@@ -79,7 +81,7 @@ class House:
             derived=self.derived,
             documents=self.documents,
             signer=signer,
-            verifier=self.verifier,
+            keys=keyring([LogKey(self.verifier)]),
             tool="test/0",
             pause=lambda _: None,
         )
@@ -90,7 +92,7 @@ class House:
             "s3": self.s3,
             "bucket": BUCKET,
             "key": self.key,
-            "verifier": self.verifier,
+            "keys": keyring([LogKey(self.verifier)]),
             "retention_days": RETENTION_DAYS,
             "pace": lambda: self.paces.append(1),
         }
@@ -270,6 +272,17 @@ def test_a_signature_made_again_after_a_crash_is_explained_and_named(house):
     assert report.sign_events == report.checkpoints + report.envelopes + 1
 
 
+@both_specs
+def test_the_signature_over_a_packet_is_accounted_for(house):
+    digest = "ab" * 32
+    signed = note.sign(manifest.text(ORIGIN, digest), ORIGIN, house.signer)
+    assert house.reconcile().exit_code == 1  # signed, and not published
+    house.store.put(layout.packet(digest), signed)
+    report = house.reconcile()
+    assert report.problems == ()
+    assert report.packets == 1
+
+
 def test_a_checkpoint_by_another_key_publishes_nothing(house, tmp_path):
     other = house.kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]
     signer = KmsSigner(house.kms, other["Arn"], house.store, SystemClock())
@@ -278,7 +291,7 @@ def test_a_checkpoint_by_another_key_publishes_nothing(house, tmp_path):
     (problem,) = house.reconcile().problems
     assert (problem.place, problem.what) == (
         layout.checkpoint(9),
-        "not a publication under the pinned key",
+        "not a publication under a pinned key",
     )
 
 
@@ -515,3 +528,84 @@ def test_the_command_ends_with_the_report_s_answer(house, capsys, as_json):
     assert asked == [(datetime(2026, 10, 1, tzinfo=UTC), moment - timedelta(minutes=15))]
     said = capsys.readouterr().out
     assert (json.loads(said)["ok"] is False) if as_json else ("NOT ACCOUNTED FOR" in said)
+
+
+# Across a rotation
+
+
+class Rotated:
+    """A house whose log went on under a second key of KMS."""
+
+    def __init__(self, house):
+        made = house.kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        self.house, self.key = house, made["KeyMetadata"]["Arn"]
+        self.signer = KmsSigner(house.kms, self.key, house.store, SystemClock())
+        actor, at = Actor("ana", "iam"), "2026-10-01T02:00:00.000000Z"
+        done = rotate.rotate(house.log, self.signer, actor=actor, at=at, reason="yearly")
+        self.keys = house.log.keys.changed(done.size, done.key)
+        log = Log(
+            writeonce=house.store,
+            derived=house.derived,
+            documents=house.documents,
+            signer=self.signer,
+            keys=self.keys,
+            tool="test/0",
+            pause=lambda _: None,
+        )
+        log.append([draft(7)])
+        envelope = dsse.seal({"_type": dsse.STATEMENT_TYPE, "subject": []}, self.signer, "k")
+        house.store.put(f"baseline/sha256/{canon.sha256(envelope)}", envelope)
+
+    def reconcile(self, **changes):
+        given = {"key": self.key, "former": (self.house.key,), "keys": self.keys}
+        return self.house.reconcile(**(given | changes))
+
+
+@pytest.fixture
+def rotated(house):
+    return Rotated(house)
+
+
+@both_specs
+def test_both_keys_of_a_rotated_log_are_accounted_for(rotated):
+    report = rotated.reconcile()
+    assert (report.problems, report.exit_code, report.repeats) == ((), 0, ())
+    # Three checkpoints and an envelope by the former key; by the new one the change of key, and one
+    # checkpoint and one envelope more.
+    assert (report.sign_events, report.receipts) == (4 + 3, 4 + 3)
+    assert (report.checkpoints, report.envelopes) == (3 + 2, 2)
+    assert (report.key, report.former) == (rotated.key, (rotated.house.key,))
+
+
+def test_a_former_key_that_signs_on_shows(rotated):
+    """Its credentials were stolen: what it signs now is no publication of the log's."""
+    text = Checkpoint(ORIGIN, 6, bytes(32)).text()
+    rotated.house.sign(text.encode())
+    newest = note.parse(rotated.house.store.get(layout.checkpoint(5))).text.encode()
+    rotated.house.signer.sign(newest)
+    problems = rotated.reconcile().problems
+    assert sorted(one.what for one in problems) == [
+        "a signature over a message that was not published since",
+        "a signature without a receipt: what was signed is not known",
+    ]
+
+
+def test_a_checkpoint_by_the_former_key_beyond_its_sizes_is_no_publication(rotated):
+    forged = note.sign(Checkpoint(ORIGIN, 9, bytes(32)).text(), ORIGIN, rotated.house.signer)
+    rotated.house.store.put(layout.checkpoint(9), forged)
+    problems = rotated.reconcile().problems
+    assert {one.place for one in problems if one.place == layout.checkpoint(9)}
+    assert any("signs for sizes 0 to 4 only" in one.observed for one in problems)
+
+
+def test_a_change_of_key_that_is_not_pinned_is_no_publication(rotated):
+    data = rotated.house.store.get(layout.handover(4))
+    rotated.house.store.put(layout.handover(5), data)
+    (problem,) = rotated.reconcile().problems
+    assert problem.place == layout.handover(5)
+
+
+def test_what_is_young_is_told_once_for_both_keys(rotated):
+    report = rotated.reconcile(start=-HOUR, end=timedelta(0), later=timedelta(0))
+    ends = [one for one in report.problems if "period ends later" in one.what]
+    assert len(ends) == 1

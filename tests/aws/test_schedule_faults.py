@@ -25,6 +25,7 @@ from chalicelib.drift.state import States
 from chalicelib.evidence import note
 from chalicelib.evidence.fsck import fsck
 from chalicelib.evidence.group import GroupJournal
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.log import Log
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import KeyUnusable, StoreUnavailable
@@ -106,7 +107,7 @@ class Process:
             derived=ports.derived,
             documents=self.documents,
             signer=ports.signer,
-            verifier=verifier,
+            keys=keyring([LogKey(verifier)]),
             tool="test/0",
             pause=lambda _: None,
         )
@@ -119,7 +120,7 @@ class Process:
             clock=clock,
             signer=ports.signer,
             keyid=str(verifier),
-            trusted={str(verifier): verifier.key},
+            trusted=keyring([LogKey(verifier)]).of_record,
             rules=load_rules(),
             tool="test/0",
         )
@@ -157,7 +158,7 @@ def test_a_scan_that_fails_at_any_request_is_recorded_once(aws, clock, kind, fir
     approval.approve(sane.desk, TARGET, actor=BEN)
     failed = 0
     ticks = []
-    for tick in range(first, 120, step):
+    for tick in range(first, 140, step):
         ticks.append(tick)
         source.put("table", "public.orders", owner=f"owner {len(ticks) % 2}")
         process = Process(faulty, clock)
@@ -172,7 +173,7 @@ def test_a_scan_that_fails_at_any_request_is_recorded_once(aws, clock, kind, fir
         if hooks.seen < hooks.at:
             break
     else:
-        pytest.fail("a scan of 120 requests")
+        pytest.fail("a scan of 140 requests")
     assert failed > 10 / step
     bodies = [e.body for e in sane.log.stream(TARGET.stream) if e.record.kind == "scan"]
     assert [body["scheduled_at"] for body in bodies] == [
@@ -183,7 +184,7 @@ def test_a_scan_that_fails_at_any_request_is_recorded_once(aws, clock, kind, fir
         writeonce=sane.objects,
         derived=sane.derived,
         documents=sane.documents,
-        verifier=sane.verifier,
+        keys=keyring([LogKey(sane.verifier)]),
     )
     assert report.ok, report.problems
 

@@ -90,6 +90,14 @@ def test_what_has_no_retention_says_so(s3):
     refuses("InvalidRequest", s3.put_object_retention, **where, Retention=retention)
 
 
+def test_what_was_never_held_says_so_and_what_is_held_is_not_deleted(s3):
+    where = {"Bucket": s3.bucket, "Key": "a", "VersionId": put(s3)}
+    refuses("NoSuchObjectLockConfiguration", s3.get_object_legal_hold, **where)
+    for status in ("ON", "OFF"):
+        s3.put_object_legal_hold(**where, LegalHold={"Status": status})
+        assert s3.get_object_legal_hold(**where)["LegalHold"]["Status"] == status
+
+
 def test_a_locked_bucket_keeps_versions_and_takes_no_multipart_upload(s3):
     suspended = {"Status": "Suspended"}
     where = {"Bucket": s3.bucket}

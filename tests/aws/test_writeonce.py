@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from botocore.exceptions import ClientError
 from contract.adapters import WRITEONCE
 from support.aws import Fault
 
 from chalicelib.aws import writeonce
 from chalicelib.aws.bucket import check
 from chalicelib.aws.writeonce import S3WriteOnce, Stranger
-from chalicelib.kernel.errors import DigestMismatch, Malformed, Missing, StoreUnavailable
+from chalicelib.kernel.errors import (
+    CouldNotTell,
+    DigestMismatch,
+    Malformed,
+    Missing,
+    StoreUnavailable,
+)
+from chalicelib.local.clock import SystemClock
 
 
 @pytest.fixture
@@ -165,3 +175,91 @@ def test_a_bucket_that_is_not_there_is_said(aws):
         with pytest.raises(StoreUnavailable, match="NoSuchBucket") as error:
             call()
         assert "settings" in error.value.next_step
+
+
+class Moment:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self):
+        self.moment = datetime(2026, 10, 1, 2, 0, tzinfo=UTC)
+
+    def now(self):
+        return self.moment
+
+
+@pytest.fixture
+def clock():
+    return Moment()
+
+
+@pytest.fixture
+def lasting(aws, store, clock):
+    """The same bucket, for what is to be locked longer than its 30 days."""
+    return S3WriteOnce(aws.client("s3"), store._bucket, default_days=30, clock=clock)
+
+
+def until(enemy, store, key):
+    first = store._existing(key)
+    found = enemy.get_object_retention(Bucket=store._bucket, Key=key, VersionId=first.id)
+    assert found["Retention"]["Mode"] == "COMPLIANCE"
+    return found["Retention"]["RetainUntilDate"]
+
+
+def test_only_what_is_kept_longer_than_the_default_says_so(aws, lasting, enemy, clock):
+    real = SystemClock().now()
+    clock.moment = real
+    lasting.put("short", b"x", keep_days=30)
+    lasting.put("long", b"x", keep_days=31)
+    assert until(enemy, lasting, "short") < real + timedelta(days=30, minutes=5)
+    kept = until(enemy, lasting, "long") - real
+    assert timedelta(days=31) < kept <= timedelta(days=32)
+    assert ("s3", "PutObjectRetention") not in aws.calls
+
+
+def test_a_lock_grows_with_what_is_asked_for_and_never_shrinks(aws, lasting, enemy, clock):
+    clock.moment = SystemClock().now()
+    lasting.put("a", b"x")
+    default = until(enemy, lasting, "a")
+    lasting.put("a", b"x", keep_days=400)
+    longer = until(enemy, lasting, "a")
+    assert longer - default > timedelta(days=370)
+    lasting.put("a", b"x", keep_days=100)
+    lasting.put("a", b"x")
+    assert until(enemy, lasting, "a") == longer
+    aws.calls.clear()
+    lasting.put("a", b"x", keep_days=400)  # the margin of a day is there yet
+    assert ("s3", "PutObjectRetention") not in aws.calls
+    clock.moment += timedelta(days=2)
+    lasting.put("a", b"x", keep_days=400)
+    assert until(enemy, lasting, "a") == longer + timedelta(days=2)
+
+
+def test_a_longer_lock_needs_a_clock(aws, store):
+    with pytest.raises(ValueError, match="needs a clock"):
+        S3WriteOnce(aws.client("s3"), store._bucket).put("a", b"x", keep_days=1)
+
+
+def test_a_hold_is_on_the_first_version_whatever_is_on_top(store, enemy):
+    store.put("a", b"first")
+    over(enemy, store, "a", b"forged")
+    hide(enemy, store, "a")
+    store.hold("a")
+    assert store.held("a")
+    first = store._existing("a").id
+    found = enemy.get_object_legal_hold(Bucket=store._bucket, Key="a", VersionId=first)
+    assert found["LegalHold"]["Status"] == "ON"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        enemy.delete_object(Bucket=store._bucket, Key="a", VersionId=first)
+    store.release("a")
+    assert not store.held("a")
+    assert store.get("a") == b"first"
+
+
+def test_a_hold_that_s3_refuses_is_no_hold(aws, store):
+    store.put("a", b"first")
+    aws.faults.append(
+        lambda call: Fault(403, "AccessDenied") if call.operation == "PutObjectLegalHold" else None
+    )
+    with pytest.raises(CouldNotTell, match="hold"):
+        store.hold("a")
+    assert not store.held("a")

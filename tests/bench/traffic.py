@@ -27,6 +27,7 @@ from chalicelib.drift.snapshot import Object
 from chalicelib.drift.state import States
 from chalicelib.evidence import note
 from chalicelib.evidence.group import GroupJournal
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.log import Log
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.remembered import RememberedWriteOnce
@@ -50,7 +51,7 @@ def desk(account, clock):
         derived=ports.derived,
         documents=SealedDocuments(ports.documents, SECRET),
         signer=ports.signer,
-        verifier=verifier,
+        keys=keyring([LogKey(verifier)]),
         tool="bench/0",
         pause=quiet,
     )
@@ -62,7 +63,7 @@ def desk(account, clock):
         clock=clock,
         signer=ports.signer,
         keyid=str(verifier),
-        trusted={str(verifier): verifier.key},
+        trusted=keyring([LogKey(verifier)]).of_record,
         rules=load_rules(),
         tool="bench/0",
     )

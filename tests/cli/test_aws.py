@@ -51,6 +51,16 @@ def test_another_stage_than_the_file_s_is_refused(fleet):
     assert "prod" in answer.err
 
 
+def test_the_key_that_signs_is_a_parameter_from_the_settings(fleet):
+    arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
+    path = fleet.home / "holdfast.toml"
+    path.write_text(path.read_text() + f'signing_key = "{arn}"\n')
+    answer = fleet("aws", "check", "--parameter", "RotatedKeyArn=", expect=2)
+    assert "[aws] signing_key" in answer.err
+    path.write_text(path.read_text().replace(arn, "alias/holdfast"))
+    assert "signing_key" in fleet("aws", "check", expect=2).err
+
+
 def test_before_the_log_is_opened_every_other_command_says_so(fleet):
     for words in (("scan",), ("target", "ls"), ("evidence", "fsck")):
         answer = fleet(*words, expect=2)

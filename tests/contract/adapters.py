@@ -94,9 +94,9 @@ class Under:
     def __init__(self, store, prefix):
         self._store, self._prefix = store, prefix + "/"
 
-    def put(self, key, data):
+    def put(self, key, data, **options):
         check_key(key)
-        self._store.put(self._prefix + key, data)
+        self._store.put(self._prefix + key, data, **options)
 
     def get(self, key):
         check_key(key)
@@ -109,6 +109,15 @@ class Under:
     def list(self, prefix):
         for key in self._store.list(self._prefix + prefix):
             yield key.removeprefix(self._prefix)
+
+    def hold(self, key):
+        self._store.hold(self._prefix + key)
+
+    def release(self, key):
+        self._store.release(self._prefix + key)
+
+    def held(self, key):
+        return self._store.held(self._prefix + key)
 
 
 class DocumentsUnder(Under):
@@ -124,18 +133,26 @@ class DocumentsUnder(Under):
         for key, document in self._store.list(self._prefix + prefix):
             yield key.removeprefix(self._prefix), document
 
+    def purge(self):
+        self._store.purge()
+
     def close(self):
         self._store.close()
 
 
 def _s3_writeonce(root):
     if REAL or OTHER_S3:
-        return Under(S3WriteOnce(client("s3"), _real("EVIDENCE_BUCKET")), _name(root))
+        return Under(_s3(client("s3"), _real("EVIDENCE_BUCKET")), _name(root))
     s3, made = client("s3"), root / "bucket-made"
     if not made.exists():
         make_bucket(s3, _name(root))
         made.touch()
-    return S3WriteOnce(s3, _name(root), pause=lambda _: None)
+    return _s3(s3, _name(root), pause=lambda _: None)
+
+
+def _s3(client, bucket, **options):
+    clock = SystemClock()
+    return S3WriteOnce(client, bucket, default_days=RETENTION_DAYS, clock=clock, **options)
 
 
 def _s3_derived(root):

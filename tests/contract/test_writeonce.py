@@ -77,6 +77,48 @@ def test_what_is_no_key_is_refused(store, key):
             call()
 
 
+def test_days_to_keep_change_nothing_about_what_is_read(store):
+    for days in (0, 20, 10):  # on a real bucket, nothing beyond its default
+        store.put("a", b"x", keep_days=days)
+        with pytest.raises(DigestMismatch):
+            store.put("a", b"y", keep_days=days)
+    assert store.get("a") == b"x"
+
+
+@pytest.mark.parametrize("days", [-1, 36_501])
+def test_days_that_no_store_can_keep_are_refused(store, days):
+    with pytest.raises(ValueError, match="0 to 36500 days"):
+        store.put("a", b"x", keep_days=days)
+    assert list(store.list("")) == []
+
+
+def test_what_is_held_is_held_until_it_is_released(store, adapter, tmp_path):
+    for key in ("a/1", "a/2"):
+        store.put(key, b"x")
+        assert not store.held(key)
+    for _ in range(2):
+        store.hold("a/1")
+        assert (store.held("a/1"), store.held("a/2")) == (True, False)
+    assert WRITEONCE[adapter](tmp_path).held("a/1")
+    for _ in range(2):
+        store.release("a/1")
+        assert not store.held("a/1")
+    store.hold("a/1")
+    assert store.held("a/1")
+    store.put("a/1", b"x")
+    assert (store.get("a/1"), list(store.list(""))) == (b"x", ["a/1", "a/2"])
+
+
+def test_what_is_not_there_can_be_neither_held_nor_released(store):
+    store.put("a/b", b"x")
+    for call in (store.hold, store.release, store.held):
+        for key in ("b", "a/c", "a/b2"):
+            with pytest.raises(Missing):
+                call(key)
+        with pytest.raises(UsageError, match="not a storage key"):
+            call("a/../b")
+
+
 def test_threads_that_put_one_key_agree_on_one_content(store):
     def put(number):
         try:

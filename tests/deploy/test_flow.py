@@ -319,7 +319,7 @@ def test_a_tick_of_the_schedule_ends_in_locked_evidence(aws, world):
     s3, name = aws.client("s3"), world.outputs["EvidenceBucket"]
     keys = [one["Key"] for one in s3.list_objects_v2(Bucket=name)["Contents"]]
     assert {key.split("/")[0] for key in keys} == {
-        *("baseline", "log", "receipt", "snapshot", "witness")
+        *("baseline", "log", "question", "receipt", "snapshot", "witness")
     }
     for key in keys:
         assert s3.head_object(Bucket=name, Key=key)["ObjectLockMode"] == "COMPLIANCE"

@@ -6,6 +6,8 @@ import re
 import pytest
 from support import stack
 
+from chalicelib.aws.writeonce import HOLD_ACTIONS
+
 pytestmark = pytest.mark.xdist_group("deploy")
 
 ROLES = {"DispatchRole", "ScanRole", "OverdueRole"}
@@ -92,6 +94,23 @@ def test_a_function_may_do_what_its_adapters_do_and_nothing_else(template, role)
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
+def test_a_function_neither_places_nor_releases_a_hold(template, role):
+    assert not set(HOLD_ACTIONS) & stack.allowed(template, role)
+
+
+def test_holds_are_the_operators_alone_and_nobodys_without_them(template):
+    (found,) = (one for _, one in policies(template) if one["Sid"] == "HoldsByOperatorsOnly")
+    assert found["Action"] == "s3:PutObjectLegalHold"
+    assert found["Condition"] == {
+        "Fn::If": [
+            "HasOperators",
+            {"ArnNotEquals": {"aws:PrincipalArn": {"Ref": "OperatorRoleArns"}}},
+            {"Ref": "AWS::NoValue"},
+        ]
+    }
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
 def test_a_function_acts_on_resources_of_this_stack(template, role):
     for name, statement in policies(template):
         if name == role and statement["Sid"] not in {"TargetSecrets", "DatabaseUsers"}:
@@ -127,6 +146,16 @@ def test_only_the_functions_and_operators_sign(template):
     roles = {template["Resources"][role]["Properties"]["RoleName"]["Fn::Sub"] for role in ROLES}
     assert named == roles
     assert operators["Condition"]["ArnEquals"] == {"aws:PrincipalArn": {"Ref": "OperatorRoleArns"}}
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_a_function_signs_with_the_log_s_key_and_no_former_one(template, role):
+    (found,) = (one for name, one in policies(template) if (name, one["Sid"]) == (role, "Sign"))
+    stacks = {"Fn::GetAtt": ["SigningKey", "Arn"]}
+    assert found["Resource"] == {"Fn::If": ["KeyRotated", {"Ref": "RotatedKeyArn"}, stacks]}
+    pattern = template["Resources"]["SigningKeyRule"]["Properties"]["EventPattern"]
+    both = [stacks, {"Ref": "RotatedKeyArn"}]
+    assert pattern["detail"]["resources"]["ARN"] == {"Fn::If": ["KeyRotated", both, [stacks]]}
 
 
 @pytest.mark.parametrize("bucket", ["EvidenceBucket", "DerivedBucket"])
@@ -167,10 +196,15 @@ def denied(template, bucket, action, **context):
         if name == f"{bucket}Policy" and statement["Effect"] == "Deny":
             wanted = many(statement["Action"])
             if action in wanted or "s3:*" in wanted:
-                conditions = statement.get("Condition", {})
+                conditions = _operators(statement.get("Condition", {}))
                 if all(_holds(op, one, keys) for op, one in conditions.items()):
                     return statement["Sid"]
     return ""
+
+
+def _operators(conditions):
+    """The conditions of a template with operators."""
+    return conditions["Fn::If"][1] if "Fn::If" in conditions else conditions
 
 
 def _holds(operator, condition, keys):
@@ -217,6 +251,8 @@ NEW = {"s3__if_none_match": "*"}
         ("s3:PutObjectRetention", {"s3__object_lock_mode": "GOVERNANCE"}, "NoWeakerMode"),
         ("s3:PutObject", NEW | {"s3__object_lock_mode": "GOVERNANCE"}, "NoWeakerMode"),
         ("s3:PutObject", NEW | {"s3__object_lock_mode": "COMPLIANCE"}, ""),
+        ("s3:PutObjectLegalHold", {"aws__PrincipalArn": "a function"}, "HoldsByOperatorsOnly"),
+        ("s3:PutObjectLegalHold", {}, ""),
         ("s3:BypassGovernanceRetention", {}, "NoBypass"),
         (
             "s3:PutObject",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 
 import pytest
 from support.desk import ANA, BEN, CHLOE, make_desk, propose_state, quiet
 
 from chalicelib.drift import approval, baseline
+from chalicelib.drift.audit import Audit
 from chalicelib.drift.desk import Target
 from chalicelib.drift.scan import Outcome, scan, verified
+from chalicelib.evidence import rotate
 from chalicelib.kernel import canon, dsse
 from chalicelib.kernel.errors import (
     BadSignature,
@@ -151,7 +154,7 @@ class Tampered:
             signed=self.signed,
             required=required,
             approvers=approvers,
-            trusted=self.trusted,
+            trusted=self.trusted(self.signed.index),
             load=self.load,
             entry_at=self.entry_at,
         )
@@ -160,6 +163,61 @@ class Tampered:
 @pytest.fixture
 def tampered(desk, target, source):
     return Tampered(desk, target, source)
+
+
+class Rotated:
+    """A desk after its log's key was changed for another."""
+
+    def __init__(self, desk, root):
+        signer = KeyFileSigner.generate()
+        done = rotate.rotate(
+            desk.journal, signer, actor=ANA, at="2026-10-01T03:00:00.000000Z", reason="yearly"
+        )
+        keys = desk.journal.keys.changed(done.size, done.key)
+        self.after = make_desk(root, desk.clock, signer=signer, keys=keys)
+
+    def audited(self):
+        """What is wrong with the records' envelopes."""
+        audit = Audit(self.after.objects, self.after.trusted)
+        entries = self.after.journal.read()
+        return [what for one in entries for place, what in audit.check(one) if "baseline" in place]
+
+
+def test_a_baseline_of_before_a_rotation_holds_after_it(desk, target, source, tmp_path):
+    held = verified(desk, target, sign(desk, target, source))
+    rotated = Rotated(desk, tmp_path)
+    now = rotated.after.states.get(target.stream)
+    assert verified(rotated.after, target, now).key == held.key == desk.keyid
+    source.put("setting", "fsync", value="off")
+    again = verified(rotated.after, target, sign(rotated.after, target, source))
+    assert again.key == rotated.after.keyid
+    assert rotated.audited() == []
+
+
+def test_a_former_key_signs_no_baseline_that_is_recorded_after_its_time(
+    desk, target, source, tmp_path
+):
+    """It was stolen, and somebody who may append helps the thief."""
+    first = sign(desk, target, source).baseline
+    rotated = Rotated(desk, tmp_path)
+    stolen = dataclasses.replace(rotated.after, signer=desk.signer, keyid=desk.keyid)
+    source.put("setting", "fsync", value="off")
+    now = sign(stolen, target, source)
+    assert now.baseline.envelope != first.envelope
+    with pytest.raises(BadSignature, match="no signature by a trusted key"):
+        verified(rotated.after, target, now)
+    assert len(rotated.audited()) == 1
+    result = scan(rotated.after, target, source, actor=ANA, progress=quiet)
+    assert result.outcome is Outcome.REFUSED
+
+
+def test_a_new_key_signs_no_baseline_that_is_recorded_before_its_time(
+    desk, target, source, tmp_path
+):
+    rotated = Rotated(desk, tmp_path)
+    early = verified(rotated.after, target, sign(rotated.after, target, source))
+    assert early.key == rotated.after.keyid
+    assert set(rotated.after.trusted(0)) == {desk.keyid}
 
 
 def test_untampered_it_verifies(tampered):

@@ -10,6 +10,7 @@ from chalicelib.drift.desk import Target
 from chalicelib.drift.finding import Disposition
 from chalicelib.drift.scan import Outcome, scan
 from chalicelib.drift.snapshot import unreadable
+from chalicelib.kernel import personal
 from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
 
 TARGET = Target(slug="orders", approvals=1)
@@ -57,7 +58,12 @@ def test_a_suppression_is_a_record_with_reason_and_date(desk, drifted):
     *_, last = desk.journal.read()
     assert last.record.kind == "finding.suppressed"
     assert last.record.actor == ANA
-    assert last.body == {"id": ids(drifted)[0], "reason": REASON, "until": end}
+    assert (last.body["id"], last.body["until"]) == (ids(drifted)[0], end)
+    sealed = personal.parse(last.body["reason"])
+    assert sealed is not None
+    assert REASON.encode() not in last.leaf
+    note = desk.states.get(TARGET.stream).findings[ids(drifted)[0]]
+    assert note.reason == personal.Concealed(sealed)
     assert end == "2026-10-06T00:00:00.000000Z"
 
 

@@ -287,7 +287,7 @@ class Full:
         self.get = inner.get
         self.list = inner.list
 
-    def put(self, _key, _data):
+    def put(self, _key, _data, **_options):
         raise StoreUnavailable("no space left on device")
 
 

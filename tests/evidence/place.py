@@ -6,6 +6,7 @@ import os
 
 from chalicelib.evidence import note
 from chalicelib.evidence.fsck import fsck
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.log import Log
 from chalicelib.kernel.record import Actor, Draft
 from chalicelib.local.derived import DirectoryDerived
@@ -28,7 +29,9 @@ def draft(number=0, stream="scan", **body):
 class Place:
     """A log under ``root``, with every part of it within reach."""
 
-    def __init__(self, root, *, key=None, signer=None, origin=ORIGIN, wrap=lambda ports: ports):
+    def __init__(
+        self, root, *, key=None, signer=None, origin=ORIGIN, keys=None, wrap=lambda ports: ports
+    ):
         self.root = root
         path = key or root / "signing.pem"
         root.mkdir(exist_ok=True)
@@ -44,9 +47,8 @@ class Place:
         }
         self.pauses = []
         self.ports = wrap(dict(ports))
-        self.log = Log(
-            **self.ports, verifier=self.verifier, tool="test/0", pause=self.pauses.append
-        )
+        self.keys = keyring([LogKey(self.verifier)]) if keys is None else keys
+        self.log = Log(**self.ports, keys=self.keys, tool="test/0", pause=self.pauses.append)
         self.writeonce, self.derived = self.ports["writeonce"], self.ports["derived"]
         self.documents = self.ports["documents"]
 
@@ -67,8 +69,7 @@ class Place:
             writeonce=self.writeonce,
             derived=self.derived,
             documents=self.documents,
-            verifier=self.verifier,
-            **options,
+            **{"keys": self.keys, **options},
         )
 
     def file(self, key, folder="store"):

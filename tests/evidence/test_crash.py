@@ -1,12 +1,9 @@
-"""What is left when a writer is killed, at every step: nothing acknowledged is lost or doubled."""
+"""What is left when a writer crashes: nothing acknowledged is lost or doubled.
+
+Here within one process; ``test_fire`` kills processes, on every adapter.
+"""
 
 from __future__ import annotations
-
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from evidence.place import Place
@@ -24,38 +21,6 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.merkle import Frontier, leaf_hash
 from chalicelib.kernel.store import Write
 
-TESTS = Path(__file__).parent.parent
-STEPS = [
-    "derived.put stage/",
-    "documents.swap",
-    "writeonce.put log/batch",
-    "signer.sign",
-    "writeonce.put log/checkpoint",
-    "derived.delete stage/",
-    "derived.put tile/0",
-    "derived.put tile/entries",
-    "derived.put checkpoint",
-]
-RECORDED = STEPS.index("documents.swap")  # from here on, the next writer finishes the append
-
-
-def start(place, first, count, *step):
-    program = Path(__file__).with_name("crasher.py")
-    return subprocess.Popen(
-        [sys.executable, str(program), str(place.root), str(first), str(count), *step],
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def killed(place, first, count, *step):
-    """The numbers that a writer acknowledged before it was killed."""
-    with start(place, first, count, *step) as child:
-        said, _ = child.communicate(timeout=60)
-    assert child.returncode == -signal.SIGKILL
-    return [int(line) for line in said.split()]
-
 
 def numbers(place):
     return [entry.body["number"] for entry in place.log.read()]
@@ -65,7 +30,7 @@ def no_size_has_two_roots(place, notes):
     """Every note that was ever seen agrees with the locked one of its size."""
     for data in notes:
         seen = note.verify_checkpoint(data, place.verifier)
-        locked = place.file(layout.checkpoint(seen.size)).read_bytes()
+        locked = place.writeonce.get(layout.checkpoint(seen.size))
         assert note.verify_checkpoint(locked, place.verifier).root == seen.root
 
 
@@ -78,36 +43,6 @@ def whole(place, acknowledged, possible=()):
     assert set(acknowledged) <= set(once) <= set(acknowledged) | set(possible)
     report = place.fsck()
     assert report.ok, report.problems
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("behind", [0, 2])
-def test_a_killed_append_is_finished_or_never_happened(places, step, when, behind):
-    place = places()
-    for number in range(100, 100 + behind):
-        place.append(number, -number)
-    assert killed(place, 1, 1, when, step) == []
-    left = place.fsck()
-    assert not left.problems, left.problems
-    recorded = STEPS.index(step) > RECORDED or (step, when) == ("documents.swap", "after")
-    assert bool(left.unfinished) == (recorded and (step, when) != (STEPS[-1], "after"))
-    before = place.log.checkpoint()
-    place.append(2, -2)
-    acknowledged = [*range(100, 100 + behind), 2, *([1] if recorded else [])]
-    whole(place, acknowledged)
-    if before is not None:
-        no_size_has_two_roots(place, [before])
-
-
-@pytest.mark.parametrize("count", range(1, 27, 2))
-def test_a_writer_killed_inside_a_store_leaves_the_record_or_nothing(places, count):
-    place = places()
-    place.append(100, -100)
-    acknowledged = killed(place, 1, 5, "sync", str(count))
-    place.log.recover()
-    place.append(9, -9)
-    whole(place, [100, *acknowledged, 9], possible=range(1, 6))
 
 
 class Crash(BaseException):
@@ -125,9 +60,9 @@ class Counting:
         if method not in ("put", "swap", "sign", "delete"):
             return attribute
 
-        def call(*arguments):
+        def call(*arguments, **options):
             self._crash("before")
-            result = attribute(*arguments)
+            result = attribute(*arguments, **options)
             self._crash("after")
             return result
 
@@ -173,28 +108,6 @@ def test_a_crash_at_every_single_write_while_a_tile_fills(tmp_path, when, p256):
     place.close()
 
 
-def test_writers_in_many_processes_lose_nothing(places):
-    place = places()
-    children = [start(place, 1 + 100 * n, 12, "never") for n in range(4)]
-    said = [child.communicate(timeout=120)[0] for child in children]
-    assert [child.returncode for child in children] == [0] * 4
-    acknowledged = [int(line) for text in said for line in text.split()]
-    assert len(acknowledged) == 48
-    whole(place, acknowledged)
-
-
-def test_writers_that_are_killed_beside_others_lose_nothing(places):
-    place = places()
-    steps = ["documents.swap", "writeonce.put log/checkpoint", "derived.put checkpoint"]
-    dying = [start(place, 1_000 * (1 + n), 3, "after", step) for n, step in enumerate(steps)]
-    living = [start(place, 1 + 100 * n, 8, "never") for n in range(2)]
-    said = [child.communicate(timeout=120)[0] for child in (*dying, *living)]
-    assert [child.returncode for child in living] == [0, 0]
-    acknowledged = [int(line) for text in said for line in text.split()]
-    place.log.recover()
-    whole(place, acknowledged, possible=[1_000 * (1 + n) + k for n in range(3) for k in range(3)])
-
-
 # What cannot be finished is said, and never skipped
 
 
@@ -207,11 +120,11 @@ class Failing:
     def __getattr__(self, method):
         attribute = getattr(self._port, method)
 
-        def call(*arguments):
+        def call(*arguments, **options):
             key = arguments[0] if arguments and isinstance(arguments[0], str) else ""
             if method == self._method and key.startswith(self._prefix):
                 raise self._error
-            return attribute(*arguments)
+            return attribute(*arguments, **options)
 
         return call if method == self._method else attribute
 
@@ -326,7 +239,7 @@ def test_a_state_that_its_own_batch_does_not_lead_to_is_not_finished(places):
     value = state.decode(document.value)
     other = Frontier()
     other.append(leaf_hash(b"other"))
-    edited = state.state(value.origin, Frontier(), other, value.batch.sha256)
+    edited = state.state(place.verifier, Frontier(), other, value.batch.sha256)
     place.documents.swap([Write(layout.STATE, document.version, state.encode(edited))])
     with pytest.raises(DigestMismatch, match="does not lead to the state"):
         places().append(2)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.evidence import bundle, fsck, head, layout, note, report, state, tiles
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.note import Checkpoint
 from chalicelib.evidence.report import Kind, Problem, Severity
 from chalicelib.kernel import canon, record
@@ -179,7 +180,7 @@ def test_a_log_rewritten_under_another_key_fails_at_its_first_checkpoint(grown, 
         writeonce=theirs.writeonce,
         derived=theirs.derived,
         documents=theirs.documents,
-        verifier=mine,
+        keys=keyring([LogKey(mine)]),
     )
     assert (found.first.place, found.first.kind) == (C1, Kind.SIGNATURE)
     assert str(mine) in found.first.expected

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 from evidence.place import AT, ORIGIN, draft
 from evidence.test_note import P256Signer
+from msgspec import structs
 
 from chalicelib.evidence import bundle, layout, merkle, note, state
 from chalicelib.evidence import log as log_module
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.log import Recovery
 from chalicelib.kernel import canon, record
 from chalicelib.kernel.errors import (
@@ -164,7 +166,7 @@ def test_a_signer_of_another_key_than_the_pinned_one_is_refused(places, place):
     with pytest.raises(KeyUnusable, match="not the one that is pinned"):
         log_module.Log(
             **{**place.ports, "signer": other.signer},
-            verifier=place.verifier,
+            keys=keyring([LogKey(place.verifier)]),
             tool="test/0",
             pause=lambda _: None,
         )
@@ -421,7 +423,12 @@ def test_two_signed_roots_for_one_size_are_a_fork_with_both(place, places):
         lambda value: b"{}",
         lambda value: b"{",
         lambda value: state.encode(value) + b" ",
-        lambda value: state.encode(value).replace(b'"v":1', b'"v":2'),
+        lambda value: state.encode(value).replace(b'"v":2', b'"v":3'),
+        lambda value: state.encode(value).replace(b'"v":2', b'"v":1'),
+        lambda value: state.encode(structs.replace(value, key="")),
+        lambda value: state.encode(structs.replace(value, key=f"other{value.key}")),
+        lambda value: state.encode(structs.replace(value, v=1)),
+        lambda value: state.encode(structs.replace(value, v=0, key="")),
         lambda value: state.encode(value).replace(value.root.encode(), b"0" * 64),
         lambda value: state.encode(value).replace(b'"size":3', b'"size":4'),
         lambda value: state.encode(value).replace(b'"start":0', b'"start":3'),
@@ -522,9 +529,9 @@ class Interrupted:
             rival, self.rival = self.rival, None
             rival()
 
-    def put(self, key, data):
+    def put(self, key, data, **options):
         self._meet(f"put {key}")
-        self.store.put(key, data)
+        self.store.put(key, data, **options)
 
     def get(self, key):
         self._meet(f"get {key}")

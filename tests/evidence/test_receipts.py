@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.evidence import layout, note, receipts
+from chalicelib.evidence import layout, manifest, note, receipts
 from chalicelib.evidence.account import DELAY, SKEW, Period, Severity, Use, match
 from chalicelib.evidence.receipts import Kept, Published, Receipt
 from chalicelib.kernel import canon, dsse
@@ -218,11 +218,11 @@ def test_a_locked_checkpoint_publishes_its_note_s_text(place):
     place.append(0, 1)
     key = layout.checkpoint(2)
     data = place.writeonce.get(key)
-    found = receipts.published(key, START, data, place.verifier)
+    found = receipts.published(key, START, data, place.keys)
     text = note.parse(data).text.encode()
-    assert found == Published(key, START, canon.sha256(text))
+    assert found == Published(key, START, canon.sha256(text), str(place.verifier))
     with pytest.raises(Malformed, match="under the name of another"):
-        receipts.published(layout.checkpoint(3), START, data, place.verifier)
+        receipts.published(layout.checkpoint(3), START, data, place.keys)
 
 
 def test_a_locked_envelope_publishes_its_pre_authentication_encoding(place):
@@ -230,11 +230,9 @@ def test_a_locked_envelope_publishes_its_pre_authentication_encoding(place):
     data = dsse.seal(statement, place.signer, "k")
     key = f"baseline/sha256/{canon.sha256(data)}"
     message = dsse.pre_authentication_encoding(dsse.PAYLOAD_TYPE, canon.encode(statement))
-    assert receipts.published(key, START, data, place.verifier).message_sha256 == canon.sha256(
-        message
-    )
+    assert receipts.published(key, START, data, place.keys).message_sha256 == canon.sha256(message)
     with pytest.raises(Malformed, match="other bytes"):
-        receipts.published(key, START, data + b" ", place.verifier)
+        receipts.published(key, START, data + b" ", place.keys)
 
 
 def test_what_another_key_signed_publishes_nothing(place, places):
@@ -247,4 +245,17 @@ def test_what_another_key_signed_publishes_nothing(place, places):
         (f"baseline/sha256/{canon.sha256(envelope)}", envelope),
     ):
         with pytest.raises(BadSignature):
-            receipts.published(key, START, data, place.verifier)
+            receipts.published(key, START, data, place.keys)
+
+
+def test_a_packet_s_note_publishes_its_text_under_its_digest(place, places):
+    digest = canon.sha256(b"a manifest")
+    text = manifest.text(place.log.keys.origin, digest)
+    key, data = layout.packet(digest), note.sign(text, place.log.keys.origin, place.signer)
+    found = receipts.published(key, START, data, place.keys)
+    assert found == Published(key, START, canon.sha256(text.encode()), str(place.verifier))
+    with pytest.raises(Malformed, match="another text"):
+        receipts.published(layout.packet("0" * 64), START, data, place.keys)
+    forged = note.sign(text, place.log.keys.origin, places("other").signer)
+    with pytest.raises(BadSignature):
+        receipts.published(key, START, forged, place.keys)

@@ -16,7 +16,7 @@ def lose(place):
 
 
 def restored(place, **options):
-    return restore(place.writeonce, place.documents, place.verifier, **options)
+    return restore(place.writeonce, place.documents, place.keys, **options)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_heads_that_are_not_what_the_records_lead_to_are_mended(grown):
     good = grown.documents.get(key)
     older = head.encode(head.Head(1, "0" * 64, ((1, 0),)))
     grown.documents.swap([Write(key, good.version, older)])
-    ports = (grown.writeonce, grown.documents, grown.verifier)
+    ports = (grown.writeonce, grown.documents, grown.keys)
     assert mend_heads(*ports) == ["scan"]
     assert grown.documents.get(key).value == good.value
     assert mend_heads(*ports) == []
@@ -118,4 +118,4 @@ def test_a_log_signed_by_another_key_is_refused(grown, places):
     lose(grown)
     stranger = places("stranger")
     with pytest.raises(BadSignature):
-        restore(grown.writeonce, grown.documents, stranger.verifier)
+        restore(grown.writeonce, grown.documents, stranger.keys)

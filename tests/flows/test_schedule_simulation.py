@@ -12,6 +12,7 @@ from support.simulation import BATCH, SKEW_SECONDS, Plan, Simulation
 
 from chalicelib.drift.audit import Audit
 from chalicelib.evidence.fsck import fsck
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.report import Kind, Problem
 
 CHAOS = {
@@ -53,7 +54,7 @@ def verify(sim):
         writeonce=sim.objects,
         derived=sim.derived,
         documents=sim.documents,
-        verifier=sim.verifier,
+        keys=keyring([LogKey(sim.verifier)]),
         check=check,
     )
     assert report.problems == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from datetime import timedelta
@@ -14,6 +15,8 @@ from chalicelib.aws import places
 from chalicelib.drift import approval
 from chalicelib.drift.desk import Target
 from chalicelib.drift.scan import look
+from chalicelib.evidence.manifest import Filter, Period
+from chalicelib.evidence.verify import Answer
 from chalicelib.functions import runtime
 from chalicelib.functions.dispatch import dispatch
 from chalicelib.functions.overdue import overdue
@@ -23,7 +26,7 @@ from chalicelib.kernel.errors import ConfigError, Malformed, StoreUnavailable
 from chalicelib.kernel.record import Actor
 from chalicelib.local.clock import SystemClock
 from chalicelib.settings import edit
-from chalicelib.wiring import cloud
+from chalicelib.wiring import cloud, packets
 
 TOML = """
 [aws]
@@ -249,3 +252,35 @@ def test_a_bucket_that_does_not_lock_is_refused(deployed, strict_aws, monkeypatc
     order = {"v": 1, "target": "postgres:orders", "scheduled_at": timestamp(now())}
     with pytest.raises(StoreUnavailable, match="does not keep evidence"):
         scan({"Records": [{"messageId": "1", "body": json.dumps(order)}]}, Context())
+
+
+def packet(services, period):
+    out = io.BytesIO()
+    closed = packets.close(services, period, Actor("ana", "iam"), lambda *_: None)
+    packets.make(services, period, Filter(), closed, out=out, progress=lambda *_: None)
+    return out
+
+
+def test_a_packet_shows_the_scan_and_the_tick_that_nobody_served(deployed, strict_aws, database):
+    sign(deployed)
+    first = now() - timedelta(minutes=31)
+    dispatch(tick(first), Context())
+    scan(waiting(strict_aws), Context())
+    dispatch(tick(first + timedelta(minutes=15)), Context())
+    waiting(strict_aws)  # taken from the queue, and lost
+    end = SystemClock().now()
+    period = Period(timestamp(first - timedelta(minutes=5)), timestamp(end))
+    out = packet(deployed, period)
+    verdict = packets.check(out, deployed.settings.policy)
+    assert verdict.fault is None, verdict.fault
+    assert verdict.answer is Answer.VERIFIED
+    (row,) = verdict.targets
+    assert (row["expected"], row["observed"], row["unobserved"]) == (2, 1, 2)
+    lost = timestamp(first + timedelta(minutes=15))
+    late = timestamp(first + timedelta(minutes=30))
+    assert verdict.gaps == [
+        ["postgres:orders", lost, late, "no scan"],
+        ["postgres:orders", late, period.end, "no tick"],
+    ]
+    # KMS signs otherwise each time, and the packet is the same file all the same.
+    assert packet(deployed, period).getvalue() == out.getvalue()

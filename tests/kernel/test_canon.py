@@ -4,7 +4,7 @@ import json
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.kernel import canon
@@ -35,6 +35,111 @@ def test_the_fast_encoder_gives_the_bytes_of_rfc_8785(value):
 @given(json_values)
 def test_what_is_encoded_decodes_to_itself(value):
     assert canon.encode(canon.decode(canon.encode(value))) == canon.encode(value)
+
+
+def reference(data):
+    """What ``decode`` must say, without any shortcut: the value, or None where it must refuse."""
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=unique)
+        return value if rfc8785.dumps(value) == data else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def unique(pairs):
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError
+    return dict(pairs)
+
+
+def decoded(data):
+    try:
+        return canon.decode(data)
+    except Malformed:
+        return None
+
+
+@st.composite
+def almost_canonical(draw):
+    """Canonical bytes in which one stretch was replaced."""
+    data = rfc8785.dumps(draw(json_values))
+    at = draw(st.integers(0, len(data)))
+    other = draw(
+        st.binary(max_size=2)
+        | st.sampled_from(
+            rb'0 00 .0 e0 - , " \u0041 \/ { [ ] "":1, "\u00e9":1, 9007199254740993 1e5'.split()
+        )
+        | st.sampled_from([b" ", b"-9007199254740992", b"1" * 20])
+    )
+    return data[:at] + other + data[at + draw(st.integers(0, 2)) :]
+
+
+@settings(max_examples=1_000)
+@given(almost_canonical())
+def test_decoding_takes_exactly_what_rfc_8785_writes(data):
+    expected = reference(data)
+    assert json.dumps(decoded(data)) == json.dumps(expected)
+
+
+LONG = [
+    *(sign * (2**53 + offset) for sign in (1, -1) for offset in (-2, -1, 0, 1, 2)),
+    *(sign * 10**digits for sign in (1, -1) for digits in (14, 15, 16, 17, 19, 20, 30)),
+]
+
+
+@pytest.mark.parametrize("place", ["[{}]", "[0,{}]", '{{"a":{}}}', '{{"a":[[{}],1]}}', "{}"])
+@pytest.mark.parametrize("number", LONG)
+def test_an_integer_beyond_what_json_holds_is_refused_wherever_it_stands(number, place):
+    data = place.format(number).encode()
+    if abs(number) <= canon.MAX_INTEGER:
+        assert canon.encode(canon.decode(data)) == data
+        return
+    with pytest.raises(Malformed):
+        canon.decode(data)
+    with pytest.raises(ValueError, match="not canonical JSON"):
+        canon.encode(json.loads(data))
+
+
+@pytest.mark.parametrize(
+    "value", [{1: 2}, [1.5], {"a": 1.0}, {"b": b""}, {"\u00e9": 1}, (1, 2), [2**53], "text", {1, 2}]
+)
+def test_the_shortcut_leaves_what_could_be_written_in_two_ways(value):
+    assert canon.Shortcut(object).encode(value) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wide"),
+    [
+        ('{"a":"\u00e9"}', False),
+        ('{"a":"\u00e9\\\\"}', False),
+        ('{"a":"\u00e9\\":"}', False),
+        ('["\u00e9:",":"]', False),
+        ('{"\u00e9":1}', True),
+        ('{"a\u00e9b":1}', True),
+        ('{"\u00e9\\"x":1}', True),
+        ('{"a":{"b":["\u00e9",{"\U0001f600":"\u00e9"}]}}', True),
+    ],
+)
+def test_the_shortcut_knows_a_key_beyond_ascii_from_a_value(text, wide):
+    data = text.encode()
+    assert (canon.Shortcut(object).decode(data) is None) == wide
+    assert (canon.Shortcut(object).encode(json.loads(text)) is None) == wide
+    assert canon.encode(canon.decode(data)) == data
+
+
+def test_a_string_without_end_is_refused_in_no_time():
+    data = b'{"a":"' + "\u00e9".encode() * 1_000_000
+    for end in (b"", b"\\", b'"', b'":'):
+        with pytest.raises(Malformed):
+            canon.decode(data + end)
+
+
+def test_a_value_that_is_nested_without_end_is_refused():
+    value = []
+    value.append(value)
+    with pytest.raises(ValueError, match="not canonical JSON"):
+        canon.encode(value)
+    assert canon.Shortcut(object).decode(b"[" * 65 + b"]" * 65) is None
 
 
 @pytest.mark.parametrize(

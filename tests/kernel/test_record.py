@@ -41,6 +41,18 @@ def test_a_record_is_read_back(one):
     assert record.decode(record.encode(one)) == one
 
 
+@given(RECORDS, st.data())
+def test_a_leaf_with_one_byte_changed_is_refused_or_another_record(one, data):
+    leaf = record.encode(one)
+    at = data.draw(st.integers(0, len(leaf) - 1))
+    other = leaf[:at] + data.draw(st.binary(max_size=2)) + leaf[at + 1 :]
+    try:
+        found = record.decode(other)
+    except Malformed:
+        return
+    assert record.encode(found) == other
+
+
 @given(RECORDS, RECORDS)
 def test_other_records_have_other_leaves(one, other):
     assert (record.encode(one) == record.encode(other)) == (one == other)
@@ -86,6 +98,11 @@ def changed(**fields):
         changed(body=...),
         changed(body=[]),
         changed(body_ref={"sha256": "0" * 64, "size_bytes": 1}),
+        changed(body_ref=None),
+        changed(body=None, body_ref={"sha256": "0" * 64, "size_bytes": 1}),
+        changed(seq=2**53),
+        changed(body={"a": 2**53}),
+        changed(body={"a": 1.0}),
     ],
 )
 def test_what_is_no_record_is_refused(leaf):

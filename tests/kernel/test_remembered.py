@@ -11,8 +11,8 @@ class Counted:
         self.held = {}
         self.calls = []
 
-    def put(self, key, data):
-        self.calls.append(("put", key))
+    def put(self, key, data, *, keep_days=0):
+        self.calls.append(("put", key, keep_days) if keep_days else ("put", key))
         if self.held.setdefault(key, data) != data:
             raise DigestMismatch(key)
 
@@ -24,6 +24,9 @@ class Counted:
 
     def list(self, prefix):
         return iter(sorted(key for key in self.held if key.startswith(prefix)))
+
+    def hold(self, key):
+        self.calls.append(("hold", key))
 
 
 @pytest.fixture
@@ -76,3 +79,25 @@ def test_what_was_used_last_is_kept_within_the_bound(inner):
     store.get("b")
     store.get("large")
     assert inner.calls == [("get", "b"), ("get", "large")]
+
+
+def test_a_longer_lock_is_asked_for_once_and_never_taken_for_had(inner):
+    store = RememberedWriteOnce(inner)
+    store.put("a", b"1")
+    for days in (400, 400, 30, 0, 500):
+        store.put("a", b"1", keep_days=days)
+    assert inner.calls == [("put", "a"), ("put", "a", 400), ("put", "a", 500)]
+    with pytest.raises(DigestMismatch):
+        store.put("a", b"2", keep_days=600)
+    inner.held["b"] = b"2"
+    store.get("b")
+    store.put("b", b"2", keep_days=1)
+    assert inner.calls[-1] == ("put", "b", 1)
+
+
+def test_holds_are_not_remembered(inner):
+    store = RememberedWriteOnce(inner)
+    store.put("a", b"1")
+    store.hold("a")
+    store.hold("a")
+    assert inner.calls == [("put", "a"), ("hold", "a"), ("hold", "a")]

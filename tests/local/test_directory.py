@@ -16,6 +16,7 @@ import pytest
 from chalicelib.kernel.errors import (
     DigestMismatch,
     Malformed,
+    Missing,
     StoreUnavailable,
     Unsupported,
     UsageError,
@@ -241,3 +242,70 @@ def test_a_file_in_the_root_s_place_is_an_error_that_says_so(tmp_path):
     ):
         with pytest.raises(StoreUnavailable):
             call()
+
+
+def test_what_is_held_outlives_its_first_name(tmp_path):
+    store = DirectoryWriteOnce(tmp_path / "evidence")
+    store.put("a/b", b"x" * 100)
+    store.hold("a/b")
+    first, second = tmp_path / "evidence/a/b", tmp_path / "hold/a/b"
+    assert first.stat().st_ino == second.stat().st_ino
+    first.unlink()
+    with pytest.raises(Missing, match="not in the write-once store") as caught:
+        store.get("a/b")
+    assert caught.value.next_step == f"it is held: cp {second} {first}"
+    for call in (store.release, store.hold, store.held):
+        with pytest.raises(Missing):
+            call("a/b")
+    assert second.read_bytes() == b"x" * 100
+
+
+def test_a_hold_is_durable_when_it_is_placed(tmp_path):
+    DirectoryWriteOnce(tmp_path / "evidence").put("a/b", b"x")
+    synced = []
+    store = DirectoryWriteOnce(tmp_path / "evidence", sync=lambda file: synced.append(opened(file)))
+    store.hold("a/b")
+    assert synced[-1] == str(tmp_path / "hold/a")
+    synced.clear()
+    store.hold("a/b")
+    assert synced[-1:] == [str(tmp_path / "hold/a")]
+    synced.clear()
+    store.release("a/b")
+    assert synced == [str(tmp_path / "hold/a")]
+
+
+def test_a_held_name_with_other_bytes_is_named_and_left(tmp_path):
+    store = DirectoryWriteOnce(tmp_path / "evidence")
+    store.put("a", b"x")
+    (tmp_path / "hold").mkdir()
+    (tmp_path / "hold/a").write_bytes(b"y")
+    with pytest.raises(DigestMismatch, match="held already, with other bytes"):
+        store.hold("a")
+    assert (tmp_path / "hold/a").read_bytes() == b"y"
+
+
+def test_a_hold_is_never_a_link_that_somebody_planted(tmp_path):
+    store = DirectoryWriteOnce(tmp_path / "evidence")
+    store.put("a", b"x")
+    (tmp_path / "outside").write_bytes(b"secret")
+    (tmp_path / "evidence/b").symlink_to(tmp_path / "outside")
+    with pytest.raises(Malformed):
+        store.hold("b")
+    (tmp_path / "hold").mkdir(exist_ok=True)
+    (tmp_path / "hold/a").symlink_to(tmp_path / "outside")
+    with pytest.raises(Malformed):
+        store.held("a")
+
+
+@pytest.mark.parametrize("call", ["hold", "release"])
+def test_a_hold_that_is_not_durable_is_an_error(tmp_path, call):
+    store = DirectoryWriteOnce(tmp_path / "evidence")
+    store.put("a", b"x")
+    store.hold("a")
+
+    def failing(_file):
+        raise OSError(errno.EIO, "input/output error")
+
+    broken = DirectoryWriteOnce(tmp_path / "evidence", sync=failing)
+    with pytest.raises(StoreUnavailable):
+        getattr(broken, call)("a")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chalicelib.kernel.errors import StoreUnavailable
+from chalicelib.kernel.errors import Busy, StoreUnavailable
 from chalicelib.kernel.store import Document, Write
 from chalicelib.local.documents import SqliteDocuments
 
@@ -156,3 +156,34 @@ def test_a_killed_process_leaves_all_of_a_swap_or_nothing(documents, path):
     subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     documents.swap([Write("a", 1, b"2"), Write("b", 1, b"2")])
     assert documents.get("a") == documents.get("b") == Document(2, b"2")
+
+
+def test_what_was_replaced_is_left_in_no_file_of_the_database(tmp_path):
+    documents = SqliteDocuments(tmp_path / "state.db")
+    secret, large = b"the wrapped key \x00\xff" * 2, b"a larger value " * 2_000
+    documents.swap([Write("a", 0, secret), Write("b", 0, large), Write("c", 0, b"other")])
+    documents.swap([Write("c", 1, b"other again")])
+    documents.swap([Write("a", 1, b"gone"), Write("b", 1, b"gone too")])
+    held = b"".join(path.read_bytes() for path in sorted(tmp_path.glob("state.db*")))
+    assert secret in held  # the write-ahead log has it yet
+    documents.purge()
+    for path in sorted(tmp_path.glob("state.db*")):
+        data = path.read_bytes()
+        assert secret not in data
+        assert large[:1_000] not in data
+    assert documents.get("a").value == b"gone"
+    documents.close()
+
+
+def test_a_reader_of_an_older_state_keeps_a_purge_from_being_claimed(tmp_path):
+    documents = SqliteDocuments(tmp_path / "state.db", busy_seconds=0.05)
+    documents.swap([Write("a", 0, b"the wrapped key")])
+    reader = sqlite3.connect(tmp_path / "state.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM document").fetchall()
+    documents.swap([Write("a", 1, b"gone")])
+    with pytest.raises(Busy, match="write-ahead log"):
+        documents.purge()
+    reader.close()
+    documents.purge()
+    documents.close()

@@ -177,6 +177,8 @@ class _Quiet(MotoRequestHandler):
 def _call(environ, moto):
     length = int(environ.get("CONTENT_LENGTH") or 0)
     body = environ["wsgi.input"].read(length) if length else b""
+    if len(body) != length:  # whoever sent it was killed; AWS does nothing then
+        raise ConnectionResetError("a request that broke off")
     try:
         scope = environ.get("HTTP_AUTHORIZATION", "").split("Credential=")[1].split(",")[0]
         service = scope.split("/")[3].lower()

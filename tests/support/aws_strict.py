@@ -1,6 +1,7 @@
 """What AWS does and moto 5.2.5 does not, as corrections of its answers.
 
-S3: COMPLIANCE retention is never shortened; GetObjectRetention is answered; versions are listed
+S3: COMPLIANCE retention is never shortened; GetObjectRetention is answered; what was never held has
+no legal hold to tell of; versions are listed
 newest first also within one millisecond, and in pages; a delete marker is put also where nothing
 was; versioning of a locked bucket stays on;
 multipart uploads to a locked bucket are refused, since moto loses their lock (AWS takes them).
@@ -211,6 +212,11 @@ class Strict:
             f"<RetainUntilDate>{version.lock_until}</RetainUntilDate></Retention>"
         )
         return Answer(200, text.encode(), {"Content-Type": "application/xml"})
+
+    def _s3_GetObjectLegalHold(self, call):
+        if self._version(call).lock_legal_status is None:
+            message = "The specified object does not have a ObjectLock configuration"
+            raise Refused(404, "NoSuchObjectLockConfiguration", message)
 
     def _s3_DeleteObject(self, call):
         """A key that never was gets a delete marker too, in a bucket with versions."""

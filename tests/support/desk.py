@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.drift import approval
@@ -12,7 +13,9 @@ from chalicelib.drift.snapshot import Object
 from chalicelib.drift.source import Query, Reading
 from chalicelib.drift.state import States
 from chalicelib.evidence import note
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.log import Log
+from chalicelib.evidence.personal import Subjects
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.record import Actor
 from chalicelib.local.derived import DirectoryDerived
@@ -22,6 +25,7 @@ from chalicelib.local.signer import KeyFileSigner
 from chalicelib.local.writeonce import DirectoryWriteOnce
 
 ANA, BEN, CHLOE = (Actor(name, "asserted") for name in ("ana", "ben", "chloe"))
+SECRET = b"s" * 32
 START = datetime(2026, 10, 1, 2, 0, tzinfo=UTC)
 
 
@@ -66,34 +70,39 @@ class MemorySource:
         )
 
 
-def make_desk(root, clock):
+def make_desk(root, clock, *, signer=None, keys=None):
+    """``signer`` and ``keys``: of a log whose key was rotated."""
     signer_path = root / "signing.pem"
-    signer = (
-        KeyFileSigner.load(signer_path)
-        if signer_path.exists()
-        else KeyFileSigner.create(signer_path)
-    )
+    if signer is None:
+        signer = (
+            KeyFileSigner.load(signer_path)
+            if signer_path.exists()
+            else KeyFileSigner.create(signer_path)
+        )
     verifier = note.verifier("test.example/log", signer.public)
+    keys = keys or keyring([LogKey(verifier)])
     objects = DirectoryWriteOnce(root / "evidence")
     derived = DirectoryDerived(root / "derived")
+    documents = SqliteDocuments(root / "state.db")
     log = Log(
         writeonce=objects,
         derived=derived,
-        documents=SqliteDocuments(root / "state.db"),
+        documents=documents,
         signer=signer,
-        verifier=verifier,
+        keys=keys,
         tool="test/0",
         pause=lambda _attempt: None,
+        seal=Subjects(documents, SECRET, secrets.token_bytes).seal,
     )
     return Desk(
         journal=log,
         objects=objects,
-        states=States(log, derived, b"s" * 32),
+        states=States(log, derived, SECRET),
         locks=FileLocks(root / "lock", clock=clock),
         clock=clock,
         signer=signer,
         keyid=str(verifier),
-        trusted={str(verifier): verifier.key},
+        trusted=keys.of_record,
         rules=load_rules(),
         tool="test/0",
     )

@@ -13,13 +13,16 @@ from chalicelib.kernel.store import Document, check_key, check_writes
 class MemoryWriteOnce:
     def __init__(self):
         self._objects = {}
+        self._held = set()
+        self.kept_days = {}
         self._lock = threading.Lock()
 
-    def put(self, key, data):
+    def put(self, key, data, *, keep_days=0):
         check_key(key)
         with self._lock:
             if self._objects.setdefault(key, data) != data:
                 raise DigestMismatch(f"{key} holds other bytes")
+            self.kept_days[key] = max(keep_days, self.kept_days.get(key, 0))
 
     def get(self, key):
         check_key(key)
@@ -30,6 +33,18 @@ class MemoryWriteOnce:
 
     def list(self, prefix):
         return iter(sorted(key for key in list(self._objects) if key.startswith(prefix)))
+
+    def hold(self, key):
+        self.get(key)
+        self._held.add(key)
+
+    def release(self, key):
+        self.get(key)
+        self._held.discard(key)
+
+    def held(self, key):
+        self.get(key)
+        return key in self._held
 
 
 class MemoryDerived:
@@ -89,6 +104,9 @@ class MemoryDocuments:
     def list(self, prefix):
         keys = sorted(key for key in list(self._documents) if key.startswith(prefix))
         return ((key, self._documents[key]) for key in keys)
+
+    def purge(self):
+        """What was replaced is gone."""
 
     def close(self):
         """Nothing is open."""

@@ -29,6 +29,7 @@ from chalicelib.drift.source import Query, Reading
 from chalicelib.drift.state import States
 from chalicelib.evidence import note
 from chalicelib.evidence.group import GroupJournal
+from chalicelib.evidence.keys import LogKey, keyring
 from chalicelib.evidence.log import Log
 from chalicelib.kernel.clock import parse_timestamp, timestamp
 from chalicelib.kernel.errors import Busy, ConnectionLost
@@ -152,7 +153,7 @@ class Simulation:
             derived=self.derived,
             documents=self.documents,
             signer=signer,
-            verifier=self.verifier,
+            keys=keyring([LogKey(self.verifier)]),
             tool="test/0",
             pause=lambda _attempt: None,
         )
@@ -165,7 +166,7 @@ class Simulation:
             clock=self.clock,
             signer=signer,
             keyid=str(self.verifier),
-            trusted={str(self.verifier): self.verifier.key},
+            trusted=keyring([LogKey(self.verifier)]).of_record,
             rules=load_rules(),
             tool="test/0",
         )

@@ -1,0 +1,175 @@
+"""Census: how many records each stream has in a period, recorded in the log when it is closed.
+
+With it whoever leaves something out of a packet contradicts a leaf of the log: the streams' counts
+add up to the range, and what was left out has to belong to streams that were not asked for.
+Source: docs/formats/packet.md, "Completeness".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from chalicelib.kernel.errors import DigestMismatch, Malformed, Missing
+
+if TYPE_CHECKING:
+    from chalicelib.evidence.manifest import Filter, Manifest
+    from chalicelib.kernel.record import Entry, Record
+
+CLOSED: Final = "period.closed"
+LOG: Final = "log"
+SCHEDULE: Final = "schedule"
+SCAN: Final = "scan"
+MISSED: Final = "scan.missed"
+HEARTBEATS: Final = frozenset({SCAN, MISSED})
+
+
+class Stream(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One stream in a range: the seq before its first record there, that of its last, and kinds."""
+
+    name: str
+    before: int
+    until: int
+    kinds: dict[str, int]
+
+
+class Census(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``period.closed``: the streams of the leaves ``first`` ≤ index < ``last``."""
+
+    start: str = msgspec.field(name="from")
+    end: str = msgspec.field(name="to")
+    first: int
+    last: int
+    streams: tuple[Stream, ...]
+
+
+def decode(entry: Entry) -> Census:
+    """The census in a record. Raises: Malformed, also where it does not add up."""
+    try:
+        found = msgspec.convert(entry.body, Census)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"not a census: {error}") from None
+    names = [one.name for one in found.streams]
+    counted = sum(one.until - one.before for one in found.streams)
+    if (
+        entry.record.kind != CLOSED
+        or entry.record.stream != LOG
+        or names != sorted(set(names))
+        or counted != found.last - found.first
+        or any(sum(one.kinds.values()) != one.until - one.before for one in found.streams)
+        or any(one.before < 0 or min(one.kinds.values(), default=0) < 1 for one in found.streams)
+    ):
+        raise Malformed(
+            f"a census that does not add up: its streams have {counted} records, and the range "
+            f"{found.last - found.first}"
+        )
+    return found
+
+
+def chosen(record: Record, asked: Filter) -> bool:
+    """Whether a record of the range is among those that were asked for."""
+    if record.stream in {LOG, SCHEDULE}:
+        return True
+    if asked.targets and record.stream not in asked.targets:
+        return False
+    return of_kind(record.kind, asked)
+
+
+def of_kind(kind: str, asked: Filter) -> bool:
+    """Whether a kind was asked for; the heartbeats always are."""
+    return (
+        not asked.kinds
+        or kind in HEARTBEATS
+        or any(kind == one or kind.startswith(f"{one}.") for one in asked.kinds)
+    )
+
+
+class Count:
+    """Counts the records of a range, in the order of the log."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, int] = {}
+        self._last: dict[str, int] = {}
+        self._kinds: dict[str, Counter[str]] = {}
+
+    def add(self, record: Record) -> None:
+        """Take the next record. Raises: Missing, where its stream has a gap or a repetition."""
+        name, seq = record.stream, record.seq
+        before = self._last.get(name)
+        if before is None:
+            self._first[name] = seq
+            self._kinds[name] = Counter()
+        elif seq != before + 1:
+            raise Missing(f"{name} goes from seq {before} to {seq}")
+        self._last[name] = seq
+        self._kinds[name][record.kind] += 1
+
+    def streams(self) -> tuple[Stream, ...]:
+        """What was counted, by name."""
+        return tuple(
+            Stream(name, self._first[name] - 1, self._last[name], dict(self._kinds[name]))
+            for name in sorted(self._first)
+        )
+
+
+class Tally:
+    """The chosen records of a range, held to what the census says of their streams."""
+
+    def __init__(self, asked: Filter) -> None:
+        self._asked = asked
+        self._last: dict[str, int] = {}
+        self._first: dict[str, int] = {}
+        self._kinds: dict[str, Counter[str]] = {}
+
+    def add(self, record: Record) -> None:
+        """Take the next record of the range that is here; what was not asked for does not count.
+
+        Raises: Missing, for one out of order.
+        """
+        if not chosen(record, self._asked):
+            return
+        name, seq = record.stream, record.seq
+        before = self._last.get(name)
+        whole = not self._asked.kinds or name in {LOG, SCHEDULE}
+        if before is not None and (seq <= before or (whole and seq != before + 1)):
+            raise Missing(f"{name} goes from seq {before} to {seq}")
+        self._first.setdefault(name, seq)
+        self._last[name] = seq
+        self._kinds.setdefault(name, Counter())[record.kind] += 1
+
+    def check(self, census: Census, manifest: Manifest) -> None:
+        """Return if these are all that were asked for. Raises: DigestMismatch; Missing."""
+        period, within = manifest.period, manifest.range
+        facts = (census.start, census.end, census.first, census.last)
+        if facts != (period.start, period.end, within.first, within.last):
+            raise DigestMismatch("the census is of another period or range than the packet")
+        known = {one.name for one in census.streams}
+        for stranger in self._last.keys() - known:
+            raise Malformed(f"{stranger} has records here and none in the census")
+        for one in census.streams:
+            self._check(one)
+
+    def _check(self, one: Stream) -> None:
+        picked = one.name in {LOG, SCHEDULE}
+        if self._asked.targets and one.name not in self._asked.targets and not picked:
+            return
+        due = {k: n for k, n in one.kinds.items() if picked or of_kind(k, self._asked)}
+        found = dict(self._kinds.get(one.name, Counter()))
+        if found != due:
+            raise Missing(
+                f"{one.name} has {sum(found.values())} of the {sum(due.values())} records that the "
+                "census counts"
+            )
+        if not found:
+            return
+        ends = (self._first[one.name] - 1, self._last[one.name])
+        whole = sum(due.values()) == one.until - one.before
+        if (whole and ends != (one.before, one.until)) or not (
+            one.before <= ends[0] < ends[1] <= one.until
+        ):
+            raise Missing(
+                f"{one.name} has the seqs {ends[0] + 1} to {ends[1]}; the census says "
+                f"{one.before + 1} to {one.until}"
+            )

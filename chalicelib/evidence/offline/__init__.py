@@ -1,0 +1,1 @@
+"""What goes into every packet as it is: a verifier in one file, and a text for who opens it."""
