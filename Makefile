@@ -42,6 +42,7 @@ format: $(READY)
 
 bench: $(READY)  ## ratios, side by side in one run
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/packets.py
 
 matrix: $(READY)  ## the database tests on PostgreSQL 13 to 18; needs npm
 	tests/matrix.sh

@@ -71,7 +71,7 @@ def hold(
 @group.command("release")
 def release(
     name: Annotated[
-        str, typer.Argument(metavar="[HOLD]", help="Its id, or the beginning of it.")
+        str, typer.Argument(metavar="[HOLD]", help="Its id, or its first 8 digits or more.")
     ] = "",
     stream: Stream = "",
     target: Target = "",
@@ -147,7 +147,7 @@ def erase(
         say(f"nothing was left to erase: it was done {when}")
         return
     say(f"erased: what {count(done.records, 'record')} held about this person; {when}")
-    say("copies of the documents have the key yet: docs/operate.md, Erase", "bold")
+    say("backups of the documents (state.db) still hold the key: docs/operate.md, Erase", "bold")
 
 
 def encode(one: Hold) -> dict[str, Any]:

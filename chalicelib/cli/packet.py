@@ -22,10 +22,11 @@ from chalicelib.cli.reconcile import moment
 from chalicelib.cli.text import count, emit, out, plain, say
 from chalicelib.evidence import trust
 from chalicelib.evidence.manifest import Filter, Period
-from chalicelib.evidence.verify import Answer
+from chalicelib.evidence.verdict import Answer
 from chalicelib.kernel import names
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import CouldNotTell, Fork, Malformed, UsageError
+from chalicelib.kernel.errors import CouldNotTell, Fork, Malformed, NotFound, UsageError
+from chalicelib.kernel.kinds import KINDS
 from chalicelib.local import faults
 from chalicelib.settings import read_bounded
 
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import BinaryIO
 
+    from chalicelib.evidence.closing import Closed
     from chalicelib.evidence.trust import Policy
-    from chalicelib.evidence.verify import Verdict
+    from chalicelib.evidence.verdict import Verdict
     from chalicelib.wiring import Services
 
 MAX_GAPS = 20  # shown; --json has all of them
@@ -69,7 +71,8 @@ def packet(
 ) -> None:
     """Write a packet that proves a period offline. Closes the period, and records who took it.
 
-    When it closes the period, the configured witnesses and the authority are asked about it.
+    When it closes the period, the configured witnesses and the authority are asked about it. Exit 0
+    once it is written, also where it is UNWITNESSED.
     """
     from chalicelib.wiring import packets  # noqa: PLC0415 - other commands do without it
 
@@ -83,6 +86,7 @@ def packet(
     with _written(file) as stream, reading("packet") as progress:
         size = held.log.size()
         closed = packets.close(held, period, who, progress)
+        _check_targets(held, asked, closed)
         if closed.at >= size and not offline:
             _anchor(held)
         built = packets.make(held, period, asked, closed, out=stream, progress=progress)
@@ -97,7 +101,13 @@ def packet(
         emit({"file": str(file), **_encode(verdict)})
         return
     _show(verdict)
-    say(f"written to {file}; next: holdfast evidence verify {file}", "bold")
+    say(f"written to {file}", "bold")
+    if verdict.answer is Answer.UNWITNESSED:
+        say("next: holdfast evidence witness, then make the packet again", "bold")
+    else:
+        say(
+            f"next: holdfast evidence verify {file}; others need --trust (evidence trust prints it)"
+        )
 
 
 @group.command("verify")
@@ -124,6 +134,8 @@ def verify(
         emit(_encode(verdict))
     else:
         _show(verdict)
+        if trusted is None:
+            say("trusted: what this installation's settings pin; its log: later erasures")
     finish(verdict.answer.exit_code)
 
 
@@ -162,9 +174,25 @@ def _period(start: str, end: str, now: datetime) -> Period:
 
 
 def _kind(text: str) -> str:
-    if not text or not text.isprintable() or len(text) > names.MAX_PERSON_CHARACTERS:
-        raise UsageError(f"not a kind of record: {text[:80]!r}; expected e.g. scan or finding")
+    """A kind of records, or the beginning of some up to a dot. Raises: UsageError."""
+    if not any(f"{one}.".startswith(f"{text}.") for one in KINDS):
+        raise UsageError(
+            f"no kind of record {text[:80]!r}; known: {', '.join(sorted(KINDS))}",
+            next_step="one of them, or what stands before its dot, e.g. finding",
+        )
     return text
+
+
+def _check_targets(held: Services, asked: Filter, closed: Closed) -> None:
+    """Return if each target is known. Raises: NotFound: a misspelt name would look clean."""
+    known = {one.name for one in closed.census.streams}
+    known |= {one.stream for one in held.settings.targets()}
+    for name in asked.targets:
+        if name not in known:
+            raise NotFound(
+                f"no target {name} is configured, or has a record in the period",
+                next_step="holdfast target ls",
+            )
 
 
 def _policy(path: Path | None) -> Policy:

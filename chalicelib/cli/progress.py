@@ -27,7 +27,7 @@ def reading(label: str) -> Iterator[Callable[[str, int, int], None]]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("connecting", total=None, label=plain(label))
+        task = bar.add_task("beginning", total=None, label=plain(label))
 
         def progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=plain(what), completed=done, total=total)

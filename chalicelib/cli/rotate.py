@@ -34,6 +34,8 @@ def rotate(
     done = rotation.change(held, actor(), reason=reason.strip(), signing_key=key)
     say(f"the key {done.former.key_id.hex()} signed the first {done.size} records, and no more")
     say(f"{held.settings.path} pins both; whoever verifies needs both, with that size")
+    say("give what holdfast evidence trust prints to whoever verifies and to every witness:")
+    say("until they have the new key, packets are FAILED or UNWITNESSED for them")
     say("the log's public key from now on:")
     if as_json:
         emit(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.drift import approval, baseline, snapshot, state
 from chalicelib.drift.scan import question_key
-from chalicelib.kernel import canon
+from chalicelib.kernel import canon, names
 from chalicelib.kernel.errors import HoldfastError, Malformed, Missing
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Audit:
         self._verified: set[tuple[str, str]] = set()
         self._votes: dict[int, Entry] = {}
         self._signed: dict[int, tuple[str, str]] = {}
+        self._approved: dict[int, set[str]] = {}  # by whom, of baselines that hold
 
     def check(self, entry: Entry) -> Iterator[tuple[str, str]]:
         """``(place, what is wrong)`` for what this record refers to. Records come in log order."""
@@ -93,6 +94,12 @@ class Audit:
         index = body.get("signed")
         if index is not None and self._signed.get(index) != (stream, body["baseline"]):
             yield f"record {entry.index}", f"record {index} is not the baseline it was held to"
+        elif index is not None:
+            people = self._approved.get(index, set())
+            if body["approvers"]:
+                people = people & {names.person(one) for one in body["approvers"]}
+            if len(people) < body["required"]:
+                yield f"record {entry.index}", "held to a baseline that too few people approved"
         if body.get("questions"):
             place = question_key(body["questions"])
             try:
@@ -134,6 +141,9 @@ class Audit:
             baseline.count(
                 held.predicate.proposed, held.predicate.approved, held.predicate.required
             )
+            self._approved[signed.index] = {
+                names.person(one.by.name) for one in held.predicate.approved
+            } - {names.person(held.predicate.proposed.by.name)}
         except HoldfastError as error:
             yield place, error.message
 

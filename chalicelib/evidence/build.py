@@ -29,6 +29,7 @@ from chalicelib.evidence import (
     manifest,
     merkle,
     note,
+    proofs,
     summary,
     trust,
 )
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from chalicelib.evidence.closing import Closed
     from chalicelib.evidence.log import Log
     from chalicelib.evidence.manifest import Filter, Period, Tool
-    from chalicelib.evidence.tiles import Nodes
     from chalicelib.evidence.trust import Policy
     from chalicelib.kernel.record import Entry
     from chalicelib.kernel.signing import Signer
@@ -167,8 +167,8 @@ class _Build:
         spool = self._store
         spool.add(manifest.HASHES, _pieces(self._hashes))
         spool.add(manifest.LEAVES, view.through(ordered(), self._from.log, self._context))
-        proofs = _proofs(indices, top, self._from.log.nodes(), progress)  # 3
-        spool.add(manifest.PROOFS, proofs)
+        proven = proofs.prove(indices, top, self._from.log.nodes(), progress)  # 3
+        spool.add(manifest.PROOFS, proven)
         coverage, questions = view.cover.coverage(), view.cover.questions()
         spool.add(manifest.COVERAGE, [coverage])
         spool.add(manifest.QUESTIONS, [questions])
@@ -395,21 +395,6 @@ class _Derived:
         for index, leaf in leaves:
             self.cover.add(context.get(index) or log.entry(index, leaf))
             yield leaf + b"\n"
-
-
-def _proofs(indices: array[int], size: int, nodes: Nodes, progress: Progress) -> Iterator[bytes]:
-    """The lines of ``proofs.jsonl``: of each proof, what the one before it has not."""
-    before: list[tuple[int, int]] = []
-    for number, index in enumerate(indices):
-        path = merkle.path(index, size)
-        kept = 0
-        while kept < min(len(path), len(before)) and path[-1 - kept] == before[-1 - kept]:
-            kept += 1
-        fresh = [merkle.span(start, stop, nodes).hex() for start, stop in path[: len(path) - kept]]
-        yield canon.encode([index, kept, fresh]) + b"\n"
-        before = path
-        if not number % 1_000:
-            progress("proofs", number, len(indices))
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

@@ -28,7 +28,7 @@ def text(head: Manifest, coverage: bytes, questions: bytes) -> str:
         "",
         *_targets(covered["targets"]),
         "",
-        *_gaps(covered["unobserved"]),
+        *_gaps(covered["unobserved"], covered["ticks"]),
         "",
         "Written by",
         "",
@@ -55,7 +55,9 @@ def _targets(rows: list[dict[str, Any]]) -> list[str]:
     return lines or ["  no target was due or scanned"]
 
 
-def _gaps(gaps: list[list[str]]) -> list[str]:
+def _gaps(gaps: list[list[str]], ticks: int) -> list[str]:
+    if not ticks and not gaps:
+        return ["No schedule ran in this period: whether a scan is missing cannot be told."]
     if not gaps:
         return ["No gap."]
     lines = [f"  UNOBSERVED  {_name(t)}  {start} to {end}: {why}" for t, start, end, why in gaps]

@@ -8,9 +8,7 @@ implementation of the same, for people who do not have this one.
 from __future__ import annotations
 
 import base64
-import enum
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
@@ -26,14 +24,17 @@ from chalicelib.evidence import (
     merkle,
     note,
     personal,
+    proofs,
     rotate,
 )
 from chalicelib.evidence.census import Tally
 from chalicelib.evidence.coverage import Coverage
 from chalicelib.evidence.keys import verify_handover
 from chalicelib.evidence.reader import MAX_BODY_BYTES
+from chalicelib.evidence.verdict import Answer, Fault, Verdict, erasure
 from chalicelib.kernel import canon, record
 from chalicelib.kernel import personal as sealed
+from chalicelib.kernel.clock import parse_timestamp
 from chalicelib.kernel.clock import timestamp as written
 from chalicelib.kernel.errors import (
     BadSignature,
@@ -44,12 +45,13 @@ from chalicelib.kernel.errors import (
     Missing,
     VerificationFailed,
 )
-from chalicelib.kernel.merkle import Frontier, leaf_hash, node_hash
+from chalicelib.kernel.kinds import KINDS
+from chalicelib.kernel.merkle import Frontier, leaf_hash
 from chalicelib.kernel.record import MAX_LEAF_BYTES, Entry
 from chalicelib.kernel.store import MAX_OBJECT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableMapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from chalicelib.evidence.keys import Keyring
     from chalicelib.evidence.manifest import Manifest
@@ -65,68 +67,6 @@ MAX_SKEW: Final = timedelta(minutes=10)  # between the clocks of a writer and of
 MAX_PROOF_LINE: Final = 8_192  # 64 hashes, and numbers
 _HASH_LINE: Final = 64
 _PREFIXES: Final = (layout.BODIES, "snapshot/sha256/", "baseline/sha256/", "question/sha256/")
-
-
-class Answer(enum.Enum):
-    """What verification says; the value is the exit code's name for people."""
-
-    VERIFIED = "VERIFIED"
-    UNWITNESSED = "UNWITNESSED"  # all holds, but the quorum of the trust policy is not met
-    FAILED = "FAILED"
-
-    @property
-    def exit_code(self) -> int:
-        """0, 3 or 1."""
-        return {Answer.VERIFIED: 0, Answer.UNWITNESSED: 3, Answer.FAILED: 1}[self]
-
-
-class Erasure(msgspec.Struct, frozen=True):
-    """That a person's values under one key can no longer be read: by whom, when, and why.
-
-    ``values``: how many of them are in the packet.
-    """
-
-    subject: str
-    key: str
-    values: int
-    at: str
-    by: str
-    reason: str
-    record: int
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """Why a packet does not hold: the step, the file, the leaf (index in the log) if it is one."""
-
-    step: int
-    file: str
-    reason: str
-    leaf: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """The answer, and what it rests on. ``fault`` is there exactly where it is FAILED.
-
-    ``fork``: both notes and the failed proof, where two checkpoints do not extend each other.
-    ``gaps``: every UNOBSERVED stretch, as in ``coverage.json``. ``witnesses``: who cosigned, and
-    when. ``sealed``: how many values in chosen leaves are not erased, by
-    subject and key; ``erased``: those that are gone.
-    ``unchecked``: what could not be looked at, e.g. timestamps without a trusted authority.
-    """
-
-    answer: Answer
-    fault: Fault | None = None
-    fork: Fork | None = None
-    packet: str = ""
-    manifest: Manifest | None = None
-    gaps: list[list[str]] = field(default_factory=list)
-    targets: list[dict[str, Any]] = field(default_factory=list)
-    witnesses: dict[str, int] = field(default_factory=dict)
-    timestamps: dict[int, list[Stamp]] = field(default_factory=dict)
-    sealed: dict[tuple[str, str], int] = field(default_factory=dict)
-    erased: list[Erasure] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
 
 
 class Objects(NamedTuple):
@@ -195,23 +135,6 @@ def verify(
             packet=packet.sha256,
             manifest=packet.manifest,
         )
-
-
-def erasure(entry: Entry, sealed: MutableMapping[tuple[str, str], int]) -> Erasure:
-    """What a record says was erased; ``sealed`` has those values no more. Raises: Malformed."""
-    try:
-        said = msgspec.convert(entry.body, personal.Erased)
-    except msgspec.ValidationError as error:
-        raise Malformed(f"not an erasure: {error}") from None
-    return Erasure(
-        subject=said.subject,
-        key=said.key,
-        values=sealed.pop((said.subject, said.key), 0),
-        at=entry.record.at,
-        by=entry.record.actor.name,
-        reason=said.reason,
-        record=entry.index,
-    )
 
 
 class _Packet:
@@ -296,6 +219,8 @@ class _Packet:
                     raise Malformed(f"a checkpoint of {found.size} leaves")
             self._signed[size] = found
         due = {size: (old, new) for size, old, new in ring.changes() if size <= head.top}
+        if head.top not in head.handovers:
+            due.pop(head.top, None)  # it was made before the key was changed there
         for size in sorted({*due, *head.handovers}):
             name = layout.handover(size)
             with _step(4, name):
@@ -315,7 +240,7 @@ class _Packet:
                 raise DigestMismatch(f"the frontier does not give the signed root of {first}")
         with _step(5, manifest.HASHES):
             for line in self._lines(manifest.HASHES, _HASH_LINE):
-                edge.append(_hash(line))
+                edge.append(proofs.digest(line))
             if (edge.size, edge.root()) != (last, self._signed[last].root):
                 raise DigestMismatch(
                     f"{edge.size - first} leaf hashes do not lead to the signed root of {last}: "
@@ -381,13 +306,13 @@ class _Packet:
 
     def _proven(self, head: Manifest) -> Iterator[tuple[int, bytes]]:
         """Step 7: every chosen leaf and its index, included in the last checkpoint."""
-        path = _Path(head.top, self._signed[head.top].root)
+        path = proofs.Path(head.top, self._signed[head.top].root)
         hashes = self._lines(manifest.HASHES, _HASH_LINE)
         at, before = head.range.first - 1, -1
-        proofs = self._lines(manifest.PROOFS, MAX_PROOF_LINE)
+        lines = self._lines(manifest.PROOFS, MAX_PROOF_LINE)
         for leaf in self._lines(manifest.LEAVES, MAX_LEAF_BYTES):
             with _step(7, manifest.PROOFS):
-                index, kept, fresh = _proof(next(proofs, b""))
+                index, kept, fresh = proofs.parse(next(lines, b""))
                 if index <= before:
                     raise Malformed(f"leaf {index} comes after leaf {before}")
             digest = leaf_hash(leaf)
@@ -402,11 +327,13 @@ class _Packet:
             before = index
             yield index, leaf
         with _step(7, manifest.PROOFS):
-            if next(proofs, None) is not None:
+            if next(lines, None) is not None:
                 raise Malformed("a proof without a leaf")
 
     def _entry(self, index: int, leaf: bytes) -> Entry:
         found = record.decode(leaf)
+        if found.kind not in KINDS:
+            raise Malformed(f"a record of the unknown kind {found.kind[:80]!r}")
         body = found.body if found.body_ref is None else self._body(found.body_ref)
         return Entry(index, leaf, found, body or {})
 
@@ -423,7 +350,8 @@ class _Packet:
         return value
 
     def _dated(self, entry: Entry) -> None:
-        """Return unless the record is from the future."""
+        """Return unless the record is of no day, or from the future."""
+        parse_timestamp(entry.record.at)
         if entry.record.at > self._latest:
             raise Malformed(f"a record of the future, dated {entry.record.at}")
 
@@ -514,62 +442,7 @@ class _Packet:
             yield from container.lines(self._stream, self._objects.entries[name], most)
 
 
-class _Path:
-    """Inclusion proofs of ascending leaves, each against what the one before it has shown.
-
-    The hashes that two paths share are hashed once: the fresh ones must lead to a node that the
-    path before has verified. Source: RFC 9162 §2.1.3.2.
-    """
-
-    def __init__(self, size: int, root: bytes) -> None:
-        self._size = size
-        self._root = root
-        self._ranges: list[tuple[int, int]] = []
-        self._nodes: list[bytes] = []  # of the path before: after each of its hashes, from the leaf
-
-    def verify(self, leaf: bytes, index: int, kept: int, fresh: Sequence[bytes]) -> None:
-        """Return if the leaf is at ``index``. Raises: Malformed; DigestMismatch."""
-        if index >= self._size:
-            raise Malformed(f"leaf {index} in a tree of {self._size}")
-        ranges = merkle.path(index, self._size)
-        own = len(ranges) - kept
-        shared = min(len(self._ranges), len(ranges))
-        if (
-            own != len(fresh)
-            or kept > shared
-            or ranges[own:] != self._ranges[len(self._ranges) - kept :]
-        ):
-            raise Malformed("a proof that does not follow from the one before")
-        nodes = [leaf]
-        for sibling, (start, _) in zip(fresh, ranges, strict=False):
-            left = start < index
-            nodes.append(node_hash(sibling, nodes[-1]) if left else node_hash(nodes[-1], sibling))
-        known = self._nodes[len(self._nodes) - kept - 1] if kept else self._root
-        if nodes[-1] != known:
-            raise DigestMismatch("it does not lead to the signed root")
-        self._nodes = nodes + (self._nodes[len(self._nodes) - kept :] if kept else [])
-        self._ranges = ranges
-
-
 def _told(head: Manifest) -> str:
     """What an unverified manifest says of the log's keys, for whoever trusts none of them."""
     sizes = ", ".join(map(str, head.handovers[:10]))
     return f"; it says that the log's key was changed at {sizes}" if sizes else ""
-
-
-def _proof(line: bytes) -> tuple[int, int, list[bytes]]:
-    match canon.decode(line):
-        case [int(index), int(kept), list(hashes)] if index >= 0 and kept >= 0:
-            return index, kept, [_hash(str(one).encode()) for one in hashes]
-    raise Malformed("not a line [index, kept, [hash, …]]")
-
-
-def _hash(text: bytes) -> bytes:
-    """The 32 bytes of 64 lower-case hexadecimal digits. Raises: Malformed."""
-    try:
-        data = bytes.fromhex(text.decode())
-    except ValueError:
-        data = b""
-    if len(data) != merkle.HASH_BYTES or data.hex().encode() != text:
-        raise Malformed("not a hash of 64 lower-case hexadecimal digits")
-    return data

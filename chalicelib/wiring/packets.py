@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from chalicelib.drift import audit
 from chalicelib.evidence import build, closing, manifest, personal, verify
+from chalicelib.evidence.verdict import Verdict, erasure
 from chalicelib.kernel import canon
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.record import Draft
@@ -101,7 +102,7 @@ def check(
     *,
     authorities: Sequence[bytes] = (),
     progress: Progress = lambda _what, _done, _total: None,
-) -> verify.Verdict:
+) -> Verdict:
     """Whether a packet holds, now. Raises: OSError, from the stream."""
     return verify.verify(
         stream,
@@ -113,21 +114,21 @@ def check(
     )
 
 
-def erased_since(services: Services, verdict: verify.Verdict) -> verify.Verdict:
+def erased_since(services: Services, found: Verdict) -> Verdict:
     """The verdict, with what this installation's log says of erasures after the packet was made.
 
     A packet of another log is as it was. Raises: StoreUnavailable, VerificationFailed.
     """
-    head = verdict.manifest
+    head = found.manifest
     if head is None or head.origin != services.keys.origin:
-        return verdict
-    sealed, erased = dict(verdict.sealed), list(verdict.erased)
+        return found
+    sealed, erased = dict(found.sealed), list(found.erased)
     for entry in services.log.stream(LOG_STREAM):
         if entry.record.kind == personal.ERASED:
-            one = verify.erasure(entry, sealed)
+            one = erasure(entry, sealed)
             if one.values:
                 erased.append(one)
-    return dataclasses.replace(verdict, sealed=sealed, erased=erased)
+    return dataclasses.replace(found, sealed=sealed, erased=erased)
 
 
 def checker(objects: verify.Objects, ring: Keyring) -> Callable[[Entry], Iterator[tuple[str, str]]]:

@@ -72,7 +72,7 @@ class After:
 
 
 def drafts(count):
-    """A month: a tick an hour, a scan of every target a tick, and notes in between."""
+    """A month: a tick an hour, a scan of every target a tick, and other records in between."""
     due = [f"postgres:{n:03d}" for n in range(TARGETS)]
     step = (END - START) / count
     tick = last = None
@@ -93,7 +93,7 @@ def drafts(count):
             body = {"outcome": "clean", "scheduled_at": hour, "snapshot": None, "text": TEXT}
             yield Draft("scan", target, at, ACTOR, body)
         else:
-            yield Draft("note", target, at, ACTOR, {"number": number, "text": TEXT})
+            yield Draft("target.configured", target, at, ACTOR, {"number": number, "text": TEXT})
 
 
 def fill(folder, records):

@@ -28,7 +28,7 @@ from chalicelib.evidence import anchor, layout, manifest, note, trust
 from chalicelib.evidence.coverage import Coverage
 from chalicelib.evidence.keys import LogKey
 from chalicelib.evidence.trust import Policy
-from chalicelib.evidence.verify import Answer
+from chalicelib.evidence.verdict import Answer
 from chalicelib.local.signer import KeyFileSigner
 
 LEAVES, PROOFS, HASHES = manifest.LEAVES, manifest.PROOFS, manifest.HASHES
@@ -269,8 +269,24 @@ def test_proofs_that_do_not_hold(archive, good):
         row = [index, kept, ["0" * 64, *hashes[1:]]]
         return [*lines[:3], packets.canonical(row) + b"\n", *lines[4:]]
 
-    for change in (without_hash, other_kept, other_hash):
+    def more_hashes(lines):
+        index, kept, hashes = json.loads(lines[3])
+        row = [index, kept, [*hashes, "0" * 64]]
+        return [*lines[:3], packets.canonical(row) + b"\n", *lines[4:]]
+
+    for change in (without_hash, other_kept, other_hash, more_hashes):
         failed(changed_lines(archive, good, PROOFS, change), 7, PROOFS, leaf=5)
+
+
+def test_a_proof_has_no_hash_that_nobody_needs(archive, good):
+    """The first line keeps none, so its proof is as long as a proof can be."""
+
+    def more_hashes(lines):
+        index, kept, hashes = json.loads(lines[0])
+        assert kept == 0
+        return [packets.canonical([index, 0, [*hashes, "0" * 64]]) + b"\n", *lines[1:]]
+
+    failed(changed_lines(archive, good, PROOFS, more_hashes), 7, PROOFS, leaf=0)
 
 
 @pytest.mark.parametrize(
@@ -420,7 +436,8 @@ def test_what_follows_from_the_leaves_is_derived_again(archive, good, name):
 
 def test_a_body_that_is_not_the_recorded_one(archive, good):
     (name,) = [one for one in files(good) if one.startswith("body/")]
-    for text in (b"{}", files(good)[name] + b" "):
+    data = files(good)[name]
+    for text in (b"{}", data + b" ", data.replace(b"x", b"y", 1)):
         found = archive.verdict(archive.forged(good, {name: text}))
         failed(found, 8, LEAVES, "not the body that was recorded", leaf=7)
     failed(archive.verdict(archive.forged(good, {name: None})), 8, LEAVES, "not in", leaf=7)

@@ -11,11 +11,18 @@ from hypothesis import strategies as st
 from support import packets
 
 from chalicelib.evidence import manifest
-from chalicelib.evidence.verify import Answer
+from chalicelib.evidence.verdict import Answer
 from chalicelib.kernel.clock import timestamp
 
 STREAMS = (A, B, C, "log", "schedule")
-KINDS = ("scan", "scan.missed", "scanned", "finding", "finding.opened", "note")
+KINDS = (
+    "scan",
+    "scan.missed",
+    "baseline.signed",
+    "finding.closed",
+    "finding.opened",
+    "target.configured",
+)
 DEEP = settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
 
 

@@ -16,7 +16,7 @@ from chalicelib.drift import approval
 from chalicelib.drift.desk import Target
 from chalicelib.drift.scan import look
 from chalicelib.evidence.manifest import Filter, Period
-from chalicelib.evidence.verify import Answer
+from chalicelib.evidence.verdict import Answer
 from chalicelib.functions import runtime
 from chalicelib.functions.dispatch import dispatch
 from chalicelib.functions.overdue import overdue

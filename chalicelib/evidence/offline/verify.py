@@ -9,15 +9,15 @@ from __future__ import annotations
 import base64, hashlib, json, pathlib, re, struct, sys, time, zlib
 from collections import Counter, defaultdict, namedtuple
 from typing import Any
-
 NAME = re.compile(rb"(?=.{1,200}\Z)[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+KINDS = "scan scan.missed schedule.dispatched target.configured baseline.approved baseline.signed"
+KINDS += " period.closed packet.made log.opened log.restored log.rotated hold.placed hold.released"
+KINDS += " personal.erased finding.opened finding.closed finding.suppressed baseline.proposed"
 MAX_LEAF, MAX_FILE, SKEW_SECONDS = 65_535, 64 * 2**20, 600
 USAGE = "usage: python3 verify.py PACKET.zip --trust trust.txt (from elsewhere than the packet)"
 WRONG = (ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error)
-
 class Failed(Exception):
     """Something is not what it claims to be."""
-
 def need(condition: object, reason: str) -> None:
     """Return if the condition holds. Raises: Failed."""
     if not condition:
@@ -31,7 +31,6 @@ def unbase64(text: str) -> bytes:
     data = base64.b64decode(text, validate=True)
     need(base64.b64encode(data).decode() == text, "base64 that is not canonical")
     return data
-
 # Signatures: Ed25519 (RFC 8032) and ECDSA on P-256 (FIPS 186-5). Nothing is secret: time may vary.
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D, ROOT = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P)
@@ -40,7 +39,6 @@ N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 GX = 0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296
 GY = 0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5
 SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200 04")  # RFC 5480
-
 def combined(add: Any, total: Any, terms: list[tuple[int, Any]]) -> Any:
     """The sum of points times their factors of at most 256 bits; ``total`` is zero."""
     for bit in reversed(range(256)):
@@ -89,17 +87,14 @@ def p256(key: bytes, signature: bytes, message: bytes) -> bool:
     terms = [(digest * inverse % N, (GX, GY)), (r * inverse % N, point)]
     found = combined(weierstrass, None, terms)
     return found is not None and found[0] % N == r
-
 # A key that is believed: a log's, with the sizes that it signs, or a witness's (kind 4).
 Key = namedtuple("Key", "name id kind data first last", defaults=(0, 2**63 - 1))
-
 def signed(key: Key, signature: bytes, message: bytes) -> bool:
     """Whether the signature is the key's over the message."""
     if key.kind == 4:  # tlog-cosignature, "Ed25519 signed message"
         stated = b"cosignature/v1\ntime %d\n" % int.from_bytes(signature[:8], "big")
         return ed25519(key.data, signature[8:], stated + message)
     return (p256 if key.kind == 2 else ed25519)(key.data, signature, message)
-
 def vkey(text: str, kinds: str) -> Key:
     """The key of ``name+id+base64`` (C2SP signed-note), its type one of the digits ``kinds``."""
     name, identity, encoded = text.split("+", 2)
@@ -148,14 +143,17 @@ class Trust:
             else:
                 need(what[:1] in ("", "#") and what != "#:", f"not a line of a policy: {line}")
             before = what
-        need(self.quorum, "a policy without a quorum")
+        self.logs.sort(key=lambda key: (key.name, key.first))
+        meet = [a.last == b.first for a, b in zip(self.logs, self.logs[1:]) if a.name == b.name]
+        keys = [key.data for key in (*self.logs, *self.named.values()) if isinstance(key, Key)]
+        good = self.quorum and all(meet) and len({*keys}) == len(keys)
+        need(good, "a policy without a quorum, with a key twice, or with sizes that do not meet")
     def met(self, cosigned: set[str]) -> bool:
         """Whether these witnesses, by their names in the policy, are a quorum."""
         for name, group in self.named.items():  # each names what stands before it
             if isinstance(group, tuple) and not isinstance(group, Key):
                 cosigned |= {name} if len(cosigned.intersection(group[1])) >= group[0] else set()
         return self.quorum in cosigned | {"none"}
-
 def node(left: bytes, right: bytes) -> bytes:
     """Hash of an interior node. Source: RFC 9162 section 2.1.1, as is what follows."""
     return hashlib.sha256(b"\1" + left + right).digest()
@@ -240,7 +238,7 @@ class Packet:
         """Steps 2 and 3."""
         self.where, data = "manifest.note", self.read("manifest.json")
         text, (key, *others) = note(self.read("manifest.note"), self.trust.logs)
-        need(key and not others, "not signed by one key, which you trust")
+        need(key and not others, "no key that you trust signed it; was the key changed?")
         self.origin, digest = key.name, base64.b64encode(hashlib.sha256(data).digest()).decode()
         need(text == f"packet v1\n{key.name}\n{digest}\n", "signed for another manifest.json")
         self.where, m = "manifest.json", json.loads(data)
@@ -252,6 +250,9 @@ class Packet:
         good = 0 <= self.first < self.last <= m["census"] < self.later[0]
         need(good and sizes == sorted({*sizes}) and sizes[-1] <= key.last, "no such range")
         self.targets, self.kinds = m["filter"]["targets"], m["filter"]["kinds"]
+        self.ring = [key for key in self.trust.logs if key.name == self.origin]
+        changes, top = {key.first for key in self.ring[1:] if key.first <= sizes[-1]}, {sizes[-1]}
+        need(changes - top <= {*m["handovers"]} <= changes, "other changes of key than you trust")
         for name in sorted({*self.entries, *m["files"]} - {"manifest.json", "manifest.note"}):
             self.where, (_, size, digest) = name, self.entries.get(name, (0, 0, ""))
             stated = {"sha256": digest, "size_bytes": size}
@@ -259,8 +260,7 @@ class Packet:
     def checkpoint(self, size: int) -> bytes:
         """The root of a checkpoint, signed by a key that is trusted for its size. Step 4."""
         self.where = f"log/checkpoint/{size:020d}"
-        named = [key for key in self.trust.logs if key.name == self.origin]
-        keys = [key for key in named if key.first <= size <= key.last]
+        keys = [key for key in self.ring if key.first <= size <= key.last]
         text, signers = note(self.read(self.where), keys)
         good = any(signers) and text.split("\n")[:2] == [self.origin, str(size)]
         need(good and text.count("\n") == 3, "not signed for this log and size by whom you trust")
@@ -308,7 +308,8 @@ class Packet:
         """Steps 8 and 9 for a leaf."""
         body, ref = record.pop("body", None), record.pop("body_ref", None)
         kind, stream, seq, at = (record[key] for key in ("kind", "stream", "seq", "at"))
-        need(record["v"] == 1 and (body is None) != (ref is None), "not a record of version 1")
+        good = record["v"] == 1 and kind in KINDS.split() and (body is None) != (ref is None)
+        need(good, f"not a record of version 1, or of the unknown kind {kind}")
         latest = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(self.now + SKEW_SECONDS))
         need(at <= latest + "999999Z", "dated in the future")  # text order is time order
         if ref is not None:
@@ -367,7 +368,6 @@ class Packet:
         told += [f"UNOBSERVED   {n} from {a} to {b}: {why}" for n, a, b, why in gaps[:20]]
         told += [f"UNOBSERVED   {len(gaps) - 20} more: coverage.json"] * (len(gaps) > 20)
         return [*told, *self.told, "as signed    coverage, baselines; timestamps are not checked"]
-
 def verified(path: str, trust: Trust, now: float) -> tuple[str, list[str]]:
     """The answer with its reason, and what more there is to say."""
     try:
@@ -377,9 +377,9 @@ def verified(path: str, trust: Trust, now: float) -> tuple[str, list[str]]:
                 step()
             met, more = packet.witnesses(), packet.report()
     except (Failed, *WRONG) as error:
-        return f"FAILED {packet.where}: {type(error).__name__}: {error}", []
-    few = f"UNWITNESSED {path}: all holds, but the witnesses that you trust are too few"
-    return f"VERIFIED {path}" if met else few, more
+        kind = "" if isinstance(error, Failed) else f"not of its form: {type(error).__name__}: "
+        return f"FAILED {packet.where}: {kind}{error}", []
+    return f"VERIFIED {path}" if met else f"UNWITNESSED {path}: but for too few witnesses", more
 def main(arguments: list[str]) -> int:
     """The exit code. What is said of a packet goes to standard output, all else to the other."""
     sys.stdout.reconfigure(errors="backslashreplace")
