@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 MAX_GAPS = 20  # shown; --json has all of them
 _DAY_CHARACTERS = len("2026-10-01")
+_YEARS = (1970, 9_998)
 _STYLES = {
     Answer.VERIFIED: "bold green",
     Answer.UNWITNESSED: "bold yellow",
@@ -161,6 +162,8 @@ def _anchor(held: Services) -> None:
 def _period(start: str, end: str, now: datetime) -> Period:
     """From the texts of the command line; what is left of today is not in it."""
     since, until = moment(start), moment(end)
+    if not _YEARS[0] <= since.year <= until.year <= _YEARS[1]:
+        raise UsageError(f"--from and --to lie in the years {_YEARS[0]} to {_YEARS[1]}, in order")
     if len(end) == _DAY_CHARACTERS:
         until += timedelta(days=1)
     if since >= now:
@@ -229,10 +232,10 @@ def _authorities(path: Path | None) -> tuple[bytes, ...]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
+    if not path.is_file():  # a pipe would keep us waiting
+        raise UsageError(f"{path} is no file")
     try:
         with path.open("rb") as stream:
-            if not stream.seekable():
-                raise UsageError(f"{path} is no file that can be read twice")
             yield stream
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error

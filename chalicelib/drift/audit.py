@@ -71,13 +71,16 @@ class Audit:
 
     def check(self, entry: Entry) -> Iterator[tuple[str, str]]:
         """``(place, what is wrong)`` for what this record refers to. Records come in log order."""
+        try:
+            yield from self._check(entry)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            kind = entry.record.kind
+            yield f"record {entry.index}", f"its body is not that of a {kind}: {error!r}"
+
+    def _check(self, entry: Entry) -> Iterator[tuple[str, str]]:
         kind, body = entry.record.kind, entry.body
         now = self.states.setdefault(entry.record.stream, state.State(entry.record.stream))
-        try:
-            state.fold(now, entry)
-        except (KeyError, TypeError) as error:
-            yield f"record {entry.index}", f"its body is not that of a {kind}: {error!r}"
-            return
+        state.fold(now, entry)
         if kind in {state.PROPOSED, state.APPROVED}:
             self._votes[entry.index] = entry
         if kind in {state.PROPOSED, state.SCAN} and body.get("snapshot"):

@@ -48,6 +48,7 @@ class Coverage:
         self._asked = frozenset(manifest.filter.targets)
         self._due: dict[int, list[str]] = {}
         self._ticks: list[Tick] = []
+        self._known: set[int] = set()  # the records of ticks
         self._seen: dict[tuple[str, str], str] = {}  # (target, tick) → outcome, "" where missed
         self._unscheduled: Counter[str] = Counter()
         self._tools: Counter[str] = Counter()
@@ -106,6 +107,10 @@ class Coverage:
             raise Malformed(
                 f"a tick whose targets are listed in record {due_at}, which is not here"
             )
+        previous = body.get("previous")
+        if previous is not None and previous not in self._known and at >= self._period.start:
+            raise Malformed(f"a tick after that of record {previous}, which is not here")
+        self._known.add(entry.index)
         self._ticks.append(Tick(at, deadline, due_at))
 
     def _scan(self, entry: Entry) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import zipfile
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
 from chalicelib.drift.audit import references
-from chalicelib.evidence import erasure, hold
-from chalicelib.evidence.hold import MAX_MANIFEST_BYTES, Hold, Packet
+from chalicelib.evidence import container, erasure, hold, manifest
+from chalicelib.evidence.hold import Hold, Packet
 from chalicelib.kernel.errors import CouldNotTell, Malformed, NotFound, VerificationFailed
 
 if TYPE_CHECKING:
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[str, int, int], None]
 
-MANIFEST = "manifest.json"
-MAX_ENTRIES = 60_000  # docs/formats/packet.md
-
 
 class Done(msgspec.Struct, frozen=True):
     """A hold, how many objects it is on, and for how many of them that changed just now."""
@@ -34,32 +29,22 @@ class Done(msgspec.Struct, frozen=True):
     changed: int
 
 
-def read_packet(held: Services, file: IO[bytes]) -> Packet:
-    """The packet in a zip file. Raises: Malformed, UsageError."""
-    try:
-        with zipfile.ZipFile(file) as packed:
-            found = [
-                one for one in packed.infolist()[: MAX_ENTRIES + 1] if one.filename == MANIFEST
-            ]
-            if len(found) != 1 or not _plain(found[0]):
-                raise Malformed(
-                    f"the packet has {len(found)} files {MANIFEST}; expected one, stored as it is, "
-                    f"of at most {MAX_MANIFEST_BYTES} bytes"
-                )
-            with packed.open(found[0]) as stream:
-                manifest = stream.read(MAX_MANIFEST_BYTES + 1)
-    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, struct.error) as error:
-        raise Malformed(f"not a packet: {error}") from None
-    return hold.packet(manifest, origin=held.keys.origin, size=held.log.size())
+def read_packet(held: Services, file: BinaryIO) -> Packet:
+    """The packet in a file, whose manifest a key of this log signed.
+
+    Raises: Malformed, BadSignature; UsageError, for a packet of another log.
+    """
+    entries = container.scan(file)
+    data, signed = (_entry(file, entries, name) for name in (manifest.MANIFEST, manifest.NOTE))
+    found = hold.packet(data, origin=held.keys.origin, size=held.log.size())
+    manifest.verify(signed, data, manifest.decode(data), held.keys)
+    return found
 
 
-def _plain(entry: zipfile.ZipInfo) -> bool:
-    """Whether an entry is neither compressed nor encrypted, and not too large."""
-    return (
-        entry.compress_type == zipfile.ZIP_STORED
-        and not entry.flag_bits & 1
-        and entry.file_size <= MAX_MANIFEST_BYTES
-    )
+def _entry(file: BinaryIO, entries: dict[str, container.Entry], name: str) -> bytes:
+    if name not in entries:
+        raise Malformed(f"not a packet: it has no {name}")
+    return container.read(file, entries[name], manifest.MAX_BYTES)
 
 
 def known_packet(held: Services, sha256: str) -> Packet:

@@ -104,7 +104,7 @@ def check(
     progress: Progress = lambda _what, _done, _total: None,
 ) -> Verdict:
     """Whether a packet holds, now. Raises: OSError, from the stream."""
-    return verify.verify(
+    found = verify.verify(
         stream,
         trust,
         now=SystemClock().now(),
@@ -112,6 +112,13 @@ def check(
         authorities=authorities,
         progress=progress,
     )
+    if found.manifest is None or found.fault is not None:
+        return found
+    said = found.manifest.files[manifest.VERIFIER].sha256
+    if said == canon.sha256(_asset(manifest.VERIFIER)):
+        return found
+    other = f"verify.py: it is not this version's, and has the SHA-256 {said}"
+    return dataclasses.replace(found, unchecked=[*found.unchecked, other])
 
 
 def erased_since(services: Services, found: Verdict) -> Verdict:
@@ -138,9 +145,8 @@ def checker(objects: verify.Objects, ring: Keyring) -> Callable[[Entry], Iterato
 
 def assets(origin: str, period: Period) -> dict[str, bytes]:
     """The files of a packet that are for people."""
-    folder = resources.files("chalicelib.evidence.offline")
-    verifier = (folder / "verify.py").read_bytes()
-    words = (folder / "README.txt").read_text("utf-8")
+    verifier = _asset(manifest.VERIFIER)
+    words = _asset(manifest.README).decode()
     for name, value in (
         ("origin", origin),
         ("period_from", period.start),
@@ -149,3 +155,7 @@ def assets(origin: str, period: Period) -> dict[str, bytes]:
     ):
         words = words.replace("{" + name + "}", value)
     return {manifest.README: words.encode(), manifest.VERIFIER: verifier}
+
+
+def _asset(name: str) -> bytes:
+    return (resources.files("chalicelib.evidence.offline") / name).read_bytes()

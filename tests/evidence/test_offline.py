@@ -226,6 +226,7 @@ def test_a_group_of_witnesses_is_a_quorum(file):
         lambda x: x.replace(b"#: sizes 0 18", b"#: sizes 0 17"),
         lambda x: x.replace(b"#: sizes 0 18", b"#: sizes 0"),
         lambda x: x.replace(b"#: sizes", b"#: sires"),
+        lambda x: x.replace(b"#: sizes", b"#:sizes"),
         lambda x: x.replace(b"both all", b"both 3"),
         lambda x: x.replace(b"both all", b"both 0"),
         lambda x: x.replace(b"north south", b"north north"),
@@ -273,6 +274,20 @@ def test_no_byte_of_a_file_can_be_another(tmp_path_factory, data):
     changed = packets.pack(found | {name: tampered.flipped(found[name], position, mask)})
     said, _ = answer(tmp_path_factory.getbasetemp() / "changed.zip", changed)
     assert said.startswith("FAILED ")
+
+
+def test_signatures_without_end_are_not_looked_at(file):
+    found = packets.contents()
+    text, line = found[MANIFEST_NOTE].rsplit(b"\n\n", 1)
+    many = text + b"\n\n" + line * 300_000
+    said, _ = answer(file, packets.pack(found | {MANIFEST_NOTE: many}))
+    assert said == f"FAILED manifest.note: manifest.note has {len(many)} bytes"
+
+
+def test_a_trust_file_without_end_is_read_to_its_bound(place):
+    folder = place(tampered.good())
+    (folder / "trust.txt").write_bytes(b"+" * 2**20 + b" x")
+    assert run(folder, "p.zip", "--trust", "trust.txt").returncode == 2
 
 
 def test_every_byte_of_the_manifests_note_counts(file):

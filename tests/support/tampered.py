@@ -428,6 +428,11 @@ LIES = {
     "a scan held to more people": (_in_body(8, required=2), "leaf 8"),
     "a scan held to other people": (_approvers("carl"), "leaf 8"),
     "a scan held to no baseline": (_in_body(8, signed=3), "leaf 8"),
+    "a scan that names no baseline": (
+        lambda: packets.packet(Story({8: lambda r: r["body"].pop("baseline")})),
+        "leaf 8",
+    ),
+    "a scan of another form": (_in_body(8, snapshot=["x"], signed=[1]), "leaf 8"),
     "a scan held to another proposal": (_in_body(8, baseline="B-2"), "leaf 8"),
     "a cosignature of another text": (
         _cosigned(packets.cosignature(packets.NORTH, TEXT + "\n", 1)),
@@ -453,7 +458,8 @@ LIES = {
 SIGNED = frozenset(
     {
         *("a field too many", "a filter that is not true"),
-        "a handover by the new key alone",
+        *("a handover by the new key alone", "a scan that names no baseline"),
+        "a scan of another form",
         *("a handover the wrong way round", "a change of key that no record announces"),
         *("a record with a field too many", "a record with spaces", "a record of no day"),
         *("a record with a large number", "a record that is nested deeply"),
