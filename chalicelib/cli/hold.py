@@ -71,7 +71,7 @@ def hold(
 @group.command("release")
 def release(
     name: Annotated[
-        str, typer.Argument(metavar="[HOLD]", help="Its id, or its first 8 digits or more.")
+        str, typer.Argument(metavar="[HOLD]", help="Its id, or H- and its first 4 digits or more.")
     ] = "",
     stream: Stream = "",
     target: Target = "",

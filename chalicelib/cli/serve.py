@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-import signal
 import sys
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,13 +14,14 @@ from chalicelib.cli import duration
 from chalicelib.cli.app import actor, app, finish, load_settings, services
 from chalicelib.cli.bell import ThreadBell
 from chalicelib.cli.service import GRACE_SECONDS, Installation, Service
+from chalicelib.cli.signals import stopped_by_signals
 from chalicelib.cli.spoken import ADD_ONE, NO_TARGETS, Words
 from chalicelib.kernel.errors import ConfigError, UsageError
 from chalicelib.local.queue import SqliteQueue
 from chalicelib.postgres.connection import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from chalicelib.drift.desk import Target
     from chalicelib.drift.source import Source
@@ -82,7 +81,7 @@ def serve_command(
             per_place=bounds.scans_per_host,
             once=once,
         )
-        with _stopped_by_signals(service.stop):
+        with stopped_by_signals(service.stop):
             code = service.run()
     finish(code)
 
@@ -133,24 +132,6 @@ def _places(held: Services, targets: Mapping[str, Target]) -> dict[str, str]:
             continue
         places[name] = f"{where['host']}:{where['port']}"
     return places
-
-
-@contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """A block in which the first signal stops the service, and the second has its usual effect."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-
-    def first(_number: int, _frame: object) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
-        stop()
-
-    before = [signal.signal(number, first) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 class _Lines:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-import signal
 import sys
 import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +15,7 @@ import typer
 
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, app
+from chalicelib.cli.signals import stopped_by_signals
 from chalicelib.cli.text import emit, plain, say
 from chalicelib.evidence import note, trust
 from chalicelib.evidence.keys import LogKey
@@ -26,7 +25,7 @@ from chalicelib.settings import read_bounded
 from chalicelib.wiring import witness as wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from chalicelib.evidence.witness import Seen
 
@@ -120,7 +119,7 @@ def serve(
         {"event": "listening", "url": where, "key": str(server.witness.verifier)},
         f"{server.witness.verifier} at {where} for {', '.join(server.witness.origins)}",
     )
-    with _stopped_by_signals(server.shutdown):
+    with stopped_by_signals(lambda: _aside(server.shutdown)):
         server.serve_forever()
     server.server_close()
     lines({"event": "stopped"}, "stopped")
@@ -145,23 +144,9 @@ class _Lines:
         self({"event": "said", "line": words}, words)
 
 
-@contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """A block in which a signal stops the service; a second one has its usual effect."""
-    numbers = (signal.SIGTERM, signal.SIGINT)
-
-    def first(_number: int, _frame: object) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
-        # The loop waits for itself if it is stopped from its own thread, which handles signals.
-        threading.Thread(target=stop, daemon=True).start()
-
-    before = [signal.signal(number, first) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+def _aside(stop: Callable[[], None]) -> None:
+    """Stop from another thread: the loop, which handles signals, would wait for itself."""
+    threading.Thread(target=stop, daemon=True).start()
 
 
 def _logs(text: str) -> tuple[LogKey, ...]:

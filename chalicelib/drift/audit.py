@@ -97,8 +97,8 @@ class Audit:
         index = body.get("signed")
         if index is not None and self._signed.get(index) != (stream, body["baseline"]):
             yield f"record {entry.index}", f"record {index} is not the baseline it was held to"
-        elif index is not None:
-            people = self._approved.get(index, set())
+        elif index in self._approved:  # else its baseline was named already
+            people = self._approved[index]
             if body["approvers"]:
                 people = people & {names.person(one) for one in body["approvers"]}
             if len(people) < body["required"]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from chalicelib.kernel.record import Entry, Journal
     from chalicelib.kernel.store import WriteOnce
 
+    Progress = Callable[[int, int], None]
+
 STREAM: Final = "log"
 SCHEDULE: Final = "schedule"  # with STREAM, in every packet; docs/formats/packet.md
 PLACED: Final = "hold.placed"
@@ -37,6 +39,10 @@ MIN_REASON_CHARACTERS: Final = 3
 MAX_REASON_CHARACTERS: Final = 2_000
 MAX_ATTEMPTS: Final = 20  # appends lost in a row to others
 MAX_MANIFEST_BYTES: Final = 16 * 2**20  # docs/formats/packet.md
+
+
+def _quiet(_done: int, _total: int) -> None:
+    """Progress that nobody watches."""
 
 
 class _Range(msgspec.Struct, frozen=True):
@@ -277,40 +283,36 @@ def objects(
     return keys
 
 
-def put_on(
-    store: WriteOnce, keys: Iterable[str], progress: Callable[[int, int], None] | None = None
-) -> int:
+def put_on(store: WriteOnce, keys: Iterable[str], progress: Progress = _quiet) -> int:
     """Hold the objects; how many were not held before. Raises: Missing, after all the others."""
-    wanted, added, gone = sorted(keys), 0, []
-    for done, key in enumerate(wanted, 1):
-        try:
-            if not store.held(key):
-                store.hold(key)
-                added += 1
-        except Missing:
-            gone.append(key)
-        if progress is not None:
-            progress(done, len(wanted))
-    _complain(gone)
-    return added
+    return _changed(store, keys, store.hold, held=False, progress=progress)
 
 
-def take_off(
-    store: WriteOnce, keys: Iterable[str], progress: Callable[[int, int], None] | None = None
-) -> int:
+def take_off(store: WriteOnce, keys: Iterable[str], progress: Progress = _quiet) -> int:
     """Release the objects; how many were held. Raises: Missing, after all the others."""
-    wanted, freed, gone = sorted(keys), 0, []
+    return _changed(store, keys, store.release, held=True, progress=progress)
+
+
+def _changed(
+    store: WriteOnce,
+    keys: Iterable[str],
+    change: Callable[[str], None],
+    *,
+    held: bool,
+    progress: Progress,
+) -> int:
+    """How many objects were held, or not, and were changed."""
+    wanted, changed, gone = sorted(keys), 0, []
     for done, key in enumerate(wanted, 1):
         try:
-            if store.held(key):
-                store.release(key)
-                freed += 1
+            if store.held(key) is held:
+                change(key)
+                changed += 1
         except Missing:
             gone.append(key)
-        if progress is not None:
-            progress(done, len(wanted))
+        progress(done, len(wanted))
     _complain(gone)
-    return freed
+    return changed
 
 
 def _complain(gone: list[str]) -> None:
