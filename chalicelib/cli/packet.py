@@ -97,7 +97,7 @@ def packet(
                 f"the packet does not verify: {verdict.fault.file}: {verdict.fault.reason}",
                 next_step="holdfast evidence fsck",
             )
-    packets.record(held, built, who)
+        packets.record(held, built, who)  # before it can be taken
     if as_json:
         emit({"file": str(file), **_encode(verdict)})
         return

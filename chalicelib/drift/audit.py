@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.drift import approval, baseline, snapshot, state
-from chalicelib.drift.scan import question_key
+from chalicelib.drift.source import question_key
 from chalicelib.kernel import canon, names
 from chalicelib.kernel.errors import HoldfastError, Malformed, Missing
 

@@ -20,6 +20,7 @@ from chalicelib.drift.diff import Change, Operation, diff, hidden, unreadable
 from chalicelib.drift.finding import BASELINE, Disposition, Finding
 from chalicelib.drift.judge import judge
 from chalicelib.drift.snapshot import COVERAGE, Snapshot, build
+from chalicelib.drift.source import question_key, questions
 from chalicelib.kernel import canon
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
@@ -122,16 +123,6 @@ def look(source: Source, progress: Callable[..., None]) -> Look:
         raise Unsupported(f"what was read is no snapshot: {error}") from error
 
 
-def questions(reading: Reading) -> bytes:
-    """The exact texts of the queries of a reading, by their SHA-256, as canonical JSON."""
-    return canon.encode(reading.texts)
-
-
-def question_key(digest: str) -> str:
-    """Where the texts of queries are kept in the write-once store."""
-    return f"question/sha256/{digest}"
-
-
 def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
     """The target's baseline in force. Raises: NoBaseline; VerificationFailed, and which step."""
     signed = now.baseline
@@ -171,6 +162,7 @@ class _Scan:
         self.changes: list[Change] = []
         self.held: baseline.Baseline | None = None
         self.look: Look | None = None
+        self.asked = ""  # the digest of the queries' texts
 
     def run(self, source: Source | CouldNotTell, progress: Callable[..., None]) -> Result:
         self._verify()  # 2
@@ -226,10 +218,11 @@ class _Scan:
         """
         data = seen.snapshot.data
         asked = questions(seen.reading)
+        self.asked = canon.sha256(asked)
         try:
             days = self.desk.keep_days(state.SCAN)
             self.desk.objects.put(approval.snapshot_key(canon.sha256(data)), data, keep_days=days)
-            self.desk.objects.put(question_key(canon.sha256(asked)), asked, keep_days=days)
+            self.desk.objects.put(question_key(self.asked), asked, keep_days=days)
         except VerificationFailed as error:
             self._refuse(error)
         except Unsupported as error:
@@ -365,7 +358,7 @@ class _Scan:
             }
             body["system"] = reading.system
             body["queries"] = [msgspec.to_builtins(query) for query in reading.queries]
-            body["questions"] = canon.sha256(questions(reading))
+            body["questions"] = self.asked
         return body
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from chalicelib.drift.snapshot import Key, Object
+from chalicelib.kernel import canon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,3 +54,13 @@ class Source(Protocol):
         Raises: Unreachable, AuthenticationFailed, NotPermitted, ConnectionLost, Unsupported.
         """
         ...
+
+
+def questions(reading: Reading) -> bytes:
+    """The exact texts of the queries of a reading, by their SHA-256, as canonical JSON."""
+    return canon.encode(reading.texts)
+
+
+def question_key(digest: str) -> str:
+    """Where the texts of queries are kept in the write-once store."""
+    return f"question/sha256/{digest}"

@@ -19,17 +19,19 @@ import heapq
 from array import array
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import msgspec
 
 from chalicelib.evidence import (
     anchor,
     container,
-    cosignature,
     layout,
     manifest,
     merkle,
     note,
     proofs,
+    submission,
     summary,
     trust,
 )
@@ -38,6 +40,7 @@ from chalicelib.evidence.closing import MARGIN, STRAYS
 from chalicelib.evidence.coverage import DISPATCHED, Coverage
 from chalicelib.evidence.manifest import File, Manifest, Range
 from chalicelib.evidence.personal import ERASED
+from chalicelib.evidence.rotate import ROTATED
 from chalicelib.kernel import canon, personal, record
 from chalicelib.kernel.clock import parse_timestamp, timestamp
 from chalicelib.kernel.errors import DigestMismatch, Missing
@@ -55,8 +58,6 @@ if TYPE_CHECKING:
     from chalicelib.kernel.store import WriteOnce
 
     Progress = Callable[[str, int, int], None]
-
-ROTATED: Final = "log.rotated"
 
 
 class References(NamedTuple):
@@ -163,13 +164,13 @@ class _Build:
                 self._entry(index)
         ordered, indices = self._ordered()
         head = self._manifest(later, len(indices))
-        view = _Derived(head)
+        cover = Coverage(head)
         spool = self._store
         spool.add(manifest.HASHES, _pieces(self._hashes))
-        spool.add(manifest.LEAVES, view.through(ordered(), self._from.log, self._context))
+        spool.add(manifest.LEAVES, self._lines(ordered(), cover))
         proven = proofs.prove(indices, top, self._from.log.nodes(), progress)  # 3
         spool.add(manifest.PROOFS, proven)
-        coverage, questions = view.cover.coverage(), view.cover.questions()
+        coverage, questions = cover.coverage(), cover.questions()
         spool.add(manifest.COVERAGE, [coverage])
         spool.add(manifest.QUESTIONS, [questions])
         spool.add(manifest.TRUST, [trust.encode(self._from.policy)])
@@ -186,7 +187,7 @@ class _Build:
         for index, leaf in self._from.log.leaves(first, last):
             self._hashes.write(leaf_hash(leaf).hex().encode() + b"\n")
             one = record.decode(leaf)
-            if chosen(one, self._asked):
+            if chosen(one.stream, one.kind, self._asked):
                 self._indices.append(index)
                 self._take(self._from.log.entry(index, leaf, one))
                 self._leaves.write(leaf + b"\n")
@@ -204,7 +205,7 @@ class _Build:
             beyond = beyond + 1 if one.at > until else 0
             if beyond == STRAYS:
                 return
-            if one.at <= until and one.kind == SCAN and chosen(one, self._asked):
+            if one.at <= until and one.kind == SCAN and chosen(one.stream, SCAN, self._asked):
                 entry = self._from.log.entry(index, leaf, one)
                 at = entry.body.get("scheduled_at")
                 if at is not None and self._period.start <= at < self._period.end:
@@ -277,6 +278,12 @@ class _Build:
 
         return leaves, indices
 
+    def _lines(self, leaves: Iterable[tuple[int, bytes]], cover: Coverage) -> Iterator[bytes]:
+        """The lines of the leaves, which ``cover`` takes as they go by."""
+        for index, leaf in leaves:
+            cover.add(self._context.get(index) or self._from.log.entry(index, leaf))
+            yield leaf + b"\n"
+
     # Step 2
 
     def _later(self, past: Mapping[int, str]) -> tuple[int, ...]:
@@ -314,10 +321,7 @@ class _Build:
     def _witnesses(self, size: int) -> set[str]:
         """Which known witnesses cosigned the checkpoint of a size."""
         text = note.parse(self._from.objects.get(layout.checkpoint(size))).text
-        lines = (
-            self._from.objects.get(key) for key in anchor.cosignatures(self._from.objects, size)
-        )
-        return set(self._from.policy.cosigned(map(cosignature.parse_line, lines), text))
+        return set(self._from.policy.cosigned(submission.locked(self._from.objects, size), text))
 
     def _manifest(self, later: tuple[int, ...], records: int) -> Manifest:
         """The manifest without its files; stored objects that belong to checkpoints are taken."""
@@ -359,7 +363,7 @@ class _Build:
     def _sign(self, head: Manifest, out: BinaryIO) -> Built:
         entries = self._store.entries
         files = {one.name: File(one.sha256, one.size) for one in entries}
-        whole = Manifest(**{**_fields(head), "files": files})
+        whole = msgspec.structs.replace(head, files=files)
         data = manifest.encode(whole)
         digest = canon.sha256(data)
         self._store.add(manifest.MANIFEST, [data])
@@ -379,29 +383,7 @@ class _Build:
         return objects.get(place)
 
 
-class _Derived:
-    """What follows from the chosen leaves, taken as they go by."""
-
-    def __init__(self, head: Manifest) -> None:
-        self.cover = Coverage(head)
-
-    def through(
-        self,
-        leaves: Iterator[tuple[int, bytes]],
-        log: Log,
-        context: Mapping[int, Entry],
-    ) -> Iterator[bytes]:
-        """The lines of the leaves."""
-        for index, leaf in leaves:
-            self.cover.add(context.get(index) or log.entry(index, leaf))
-            yield leaf + b"\n"
-
-
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
     stream.seek(0)
     while piece := stream.read(2**20):
         yield piece
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in value.__struct_fields__}

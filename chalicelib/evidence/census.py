@@ -24,6 +24,7 @@ SCHEDULE: Final = "schedule"
 SCAN: Final = "scan"
 MISSED: Final = "scan.missed"
 HEARTBEATS: Final = frozenset({SCAN, MISSED})
+WHOLE: Final = frozenset({LOG, SCHEDULE})  # streams of which every record is in every packet
 
 
 class Stream(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -68,17 +69,12 @@ def decode(entry: Entry) -> Census:
     return found
 
 
-def chosen(record: Record, asked: Filter) -> bool:
-    """Whether a record of the range is among those that were asked for."""
-    if record.stream in {LOG, SCHEDULE}:
+def chosen(stream: str, kind: str, asked: Filter) -> bool:
+    """Whether a record of the range is among those that were asked for; heartbeats always are."""
+    if stream in WHOLE:
         return True
-    if asked.targets and record.stream not in asked.targets:
+    if asked.targets and stream not in asked.targets:
         return False
-    return of_kind(record.kind, asked)
-
-
-def of_kind(kind: str, asked: Filter) -> bool:
-    """Whether a kind was asked for; the heartbeats always are."""
     return (
         not asked.kinds
         or kind in HEARTBEATS
@@ -90,27 +86,22 @@ class Count:
     """Counts the records of a range, in the order of the log."""
 
     def __init__(self) -> None:
-        self._first: dict[str, int] = {}
-        self._last: dict[str, int] = {}
-        self._kinds: dict[str, Counter[str]] = {}
+        self.ends: dict[str, tuple[int, int]] = {}  # the seq before a stream's first, and its last
+        self.kinds: dict[str, Counter[str]] = {}
 
-    def add(self, record: Record) -> None:
-        """Take the next record. Raises: Missing, where its stream has a gap or a repetition."""
+    def add(self, record: Record, *, whole: bool = True) -> None:
+        """Take the next record. Raises: Missing, where its stream goes back, or has a gap."""
         name, seq = record.stream, record.seq
-        before = self._last.get(name)
-        if before is None:
-            self._first[name] = seq
-            self._kinds[name] = Counter()
-        elif seq != before + 1:
-            raise Missing(f"{name} goes from seq {before} to {seq}")
-        self._last[name] = seq
-        self._kinds[name][record.kind] += 1
+        before, until = self.ends.get(name, (seq - 1, seq - 1))
+        if seq <= until or (whole and seq != until + 1):
+            raise Missing(f"{name} goes from seq {until} to {seq}")
+        self.ends[name] = (before, seq)
+        self.kinds.setdefault(name, Counter())[record.kind] += 1
 
     def streams(self) -> tuple[Stream, ...]:
         """What was counted, by name."""
         return tuple(
-            Stream(name, self._first[name] - 1, self._last[name], dict(self._kinds[name]))
-            for name in sorted(self._first)
+            Stream(name, *self.ends[name], dict(self.kinds[name])) for name in sorted(self.ends)
         )
 
 
@@ -119,25 +110,15 @@ class Tally:
 
     def __init__(self, asked: Filter) -> None:
         self._asked = asked
-        self._last: dict[str, int] = {}
-        self._first: dict[str, int] = {}
-        self._kinds: dict[str, Counter[str]] = {}
+        self._count = Count()
 
     def add(self, record: Record) -> None:
         """Take the next record of the range that is here; what was not asked for does not count.
 
         Raises: Missing, for one out of order.
         """
-        if not chosen(record, self._asked):
-            return
-        name, seq = record.stream, record.seq
-        before = self._last.get(name)
-        whole = not self._asked.kinds or name in {LOG, SCHEDULE}
-        if before is not None and (seq <= before or (whole and seq != before + 1)):
-            raise Missing(f"{name} goes from seq {before} to {seq}")
-        self._first.setdefault(name, seq)
-        self._last[name] = seq
-        self._kinds.setdefault(name, Counter())[record.kind] += 1
+        if chosen(record.stream, record.kind, self._asked):
+            self._count.add(record, whole=not self._asked.kinds or record.stream in WHOLE)
 
     def check(self, census: Census, manifest: Manifest) -> None:
         """Return if these are all that were asked for. Raises: DigestMismatch; Missing."""
@@ -145,31 +126,23 @@ class Tally:
         facts = (census.start, census.end, census.first, census.last)
         if facts != (period.start, period.end, within.first, within.last):
             raise DigestMismatch("the census is of another period or range than the packet")
-        known = {one.name for one in census.streams}
-        for stranger in self._last.keys() - known:
+        for stranger in self._count.ends.keys() - {one.name for one in census.streams}:
             raise Malformed(f"{stranger} has records here and none in the census")
         for one in census.streams:
             self._check(one)
 
     def _check(self, one: Stream) -> None:
-        picked = one.name in {LOG, SCHEDULE}
-        if self._asked.targets and one.name not in self._asked.targets and not picked:
-            return
-        due = {k: n for k, n in one.kinds.items() if picked or of_kind(k, self._asked)}
-        found = dict(self._kinds.get(one.name, Counter()))
+        due = {k: n for k, n in one.kinds.items() if chosen(one.name, k, self._asked)}
+        found = self._count.kinds.get(one.name, Counter())
         if found != due:
             raise Missing(
-                f"{one.name} has {sum(found.values())} of the {sum(due.values())} records that the "
+                f"{one.name} has {found.total()} of the {sum(due.values())} records that the "
                 "census counts"
             )
-        if not found:
-            return
-        ends = (self._first[one.name] - 1, self._last[one.name])
-        whole = sum(due.values()) == one.until - one.before
-        if (whole and ends != (one.before, one.until)) or not (
-            one.before <= ends[0] < ends[1] <= one.until
-        ):
+        before, until = self._count.ends.get(one.name, (one.before, one.until))
+        # They ascend within the bounds: as many as counted, where all are chosen, is no gap.
+        if before < one.before or until > one.until:
             raise Missing(
-                f"{one.name} has the seqs {ends[0] + 1} to {ends[1]}; the census says "
+                f"{one.name} has the seqs {before + 1} to {until}; the census says "
                 f"{one.before + 1} to {one.until}"
             )

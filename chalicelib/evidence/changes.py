@@ -78,7 +78,7 @@ class Changes:
             if size in due:
                 self._compare(place, size, due[size])
             elif current is None or size < current.size or not moved():
-                self._add(place, "a change of key that is not pinned", Kind.STRAY)
+                self._found.tell(place, "a change of key that is not pinned", Kind.STRAY)
         for size in sorted(pinned):
             self._compare_record(size, due[size], walk)
 
@@ -90,7 +90,7 @@ class Changes:
 
     def _lacking(self, size: int, walk: Walk) -> None:
         if size <= walk.at:
-            self._add(
+            self._found.tell(
                 layout.handover(size),
                 "the note of a change of key is missing",
                 Kind.MISSING,
@@ -106,7 +106,7 @@ class Changes:
         except Missing:
             return  # the walk has told that the checkpoint is
         except VerificationFailed as error:
-            self._add(
+            self._found.tell(
                 place,
                 "the note of a change of key is not as both keys signed it",
                 Kind.SIGNATURE,
@@ -115,7 +115,7 @@ class Changes:
             )
             return
         if signed.checkpoint != locked.checkpoint:
-            self._add(
+            self._found.tell(
                 place,
                 "the note of a change of key is over another checkpoint",
                 Kind.FORK if signed.size == size else Kind.SIGNATURE,
@@ -126,7 +126,7 @@ class Changes:
     def _compare_record(self, size: int, due: Announced, walk: Walk) -> None:
         """The records below the size say that the one key follows on the other."""
         if size > walk.at:
-            self._add(
+            self._found.tell(
                 layout.checkpoint(size),
                 "the log is older than the change of its key",
                 Kind.ROLLBACK,
@@ -136,7 +136,7 @@ class Changes:
             return
         told = self._told(size)
         if told != due and not walk.gaps:
-            self._add(
+            self._found.tell(
                 layout.handover(size),
                 "the records do not name the key that is pinned",
                 Kind.SIGNATURE,
@@ -150,24 +150,3 @@ class Changes:
         for index, told in self._announced:
             found = told if index < size else found
         return found
-
-    def _add(
-        self,
-        place: str,
-        what: str,
-        kind: Kind,
-        *,
-        expected: str = "no such object",
-        observed: str = "an object with this name",
-        severity: Severity = Severity.TAMPERED,
-    ) -> None:
-        self._found.add(
-            Problem(
-                place=place,
-                what=what,
-                expected=expected,
-                observed=observed,
-                kind=kind,
-                severity=severity,
-            )
-        )

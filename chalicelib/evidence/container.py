@@ -13,7 +13,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from chalicelib.kernel.errors import Malformed
+from chalicelib.kernel.errors import Malformed, Missing
+from chalicelib.kernel.store import MAX_OBJECT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,6 +44,22 @@ class Entry(NamedTuple):
     size: int
     crc: int
     sha256: str
+
+
+class Objects(NamedTuple):
+    """The stored objects of a packet. ``used`` collects the names that were asked for."""
+
+    stream: BinaryIO
+    entries: dict[str, Entry]
+    used: set[str]
+
+    def get(self, key: str) -> bytes:
+        """The bytes. Raises: Missing; Malformed."""
+        entry = self.entries.get(key)
+        if entry is None:
+            raise Missing(f"{key} is not in the packet")
+        self.used.add(key)
+        return read(self.stream, entry, MAX_OBJECT_BYTES)
 
 
 class Digester:

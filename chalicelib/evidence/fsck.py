@@ -25,7 +25,7 @@ from chalicelib.evidence import head, layout, state
 from chalicelib.evidence.changes import Changes
 from chalicelib.evidence.derivation import Derivation
 from chalicelib.evidence.reader import Reader
-from chalicelib.evidence.report import Enough, Findings, Kind, Problem, Report
+from chalicelib.evidence.report import Enough, Findings, Kind, Report
 from chalicelib.evidence.state import State
 from chalicelib.evidence.walk import Peek, Walk, numbers
 from chalicelib.kernel import canon
@@ -133,7 +133,7 @@ class _Run:
             if start >= bound and self._moved():
                 break  # appended since the verification began
             if start < walk.at:
-                self._add(layout.batch(start), "a batch inside another", Kind.STRAY)
+                self._found.tell(layout.batch(start), "a batch inside another", Kind.STRAY)
                 continue
             self._walk_missing(start, 0)
             self._batch(start, starts.peek())
@@ -151,7 +151,7 @@ class _Run:
     def compare_outside(self, kept: SignedCheckpoint | None) -> None:
         """Step 3, for a checkpoint beyond the end; others were compared on the way."""
         if kept is not None and kept.size > self._walk.at:
-            self._add(
+            self._found.tell(
                 layout.checkpoint(kept.size),
                 "the log is older than the checkpoint that was kept elsewhere",
                 Kind.ROLLBACK,
@@ -165,7 +165,7 @@ class _Run:
         if walk.at == 0 and not moment.raw and not moment.heads:
             return
         if moment.value is None:
-            self._add(
+            self._found.tell(
                 layout.STATE,
                 "the state is unusable",
                 Kind.STATE,
@@ -173,7 +173,7 @@ class _Run:
                 observed=moment.error or "no such document",
             )
         elif moment.value.size < walk.at:
-            self._add(
+            self._found.tell(
                 layout.STATE,
                 "the state is older than what was signed or locked",
                 Kind.ROLLBACK,
@@ -200,17 +200,17 @@ class _Run:
         self._changes.compare(self._moment.value, self._walk, self._moved)
         for key in self._writeonce.list("log/"):
             if all(layout.number(key, p) is None for p in _NUMBERED):
-                self._add(key, "an object that the log did not write", Kind.STRAY)
+                self._found.tell(key, "an object that the log did not write", Kind.STRAY)
         bad = {problem.place for problem in self._found.problems}
         for key in self._writeonce.list("body/"):
             digest = layout.digest(key)
             if digest is None:
-                self._add(key, "an object that the log did not write", Kind.STRAY)
+                self._found.tell(key, "an object that the log did not write", Kind.STRAY)
                 continue
             self._found.bodies += 1
             data = self._locked_bytes(key)
             if (data is None or canon.sha256(data) != digest) and key not in bad:
-                self._add(key, "a body has other bytes than its name says", Kind.BODY)
+                self._found.tell(key, "a body has other bytes than its name says", Kind.BODY)
 
     def report(self) -> Report:
         """What was found."""
@@ -287,7 +287,7 @@ class _Run:
         if value is not None and start == value.batch.start:
             self._derivation.owed = bool(self._unfinished)
             if self._owes_checkpoint and canon.sha256(data) != value.batch.sha256:
-                self._add(
+                self._found.tell(
                     key,
                     "a batch without checkpoint is not the one that the state names",
                     Kind.ROOT,
@@ -331,7 +331,7 @@ class _Run:
         for field in value.__struct_fields__:
             expected, observed = getattr(due, field), getattr(value, field)
             if expected != observed:
-                self._add(
+                self._found.tell(
                     layout.STATE,
                     f"the state's {field} is not what the leaves lead to",
                     Kind.STATE,
@@ -344,34 +344,13 @@ class _Run:
         for key in sorted(due.keys() | self._moment.heads.keys()):
             expected, observed = due.get(key), self._moment.heads.get(key)
             if expected != observed:
-                self._add(
+                self._found.tell(
                     key,
                     "a stream's head is not its last record",
                     Kind.STATE,
                     expected=_shown(expected),
                     observed=_shown(observed),
                 )
-
-    def _add(
-        self,
-        place: str,
-        what: str,
-        kind: Kind,
-        *,
-        expected: str = "no such object",
-        observed: str = "an object with this name",
-        index: int | None = None,
-    ) -> None:
-        self._found.add(
-            Problem(
-                place=place,
-                what=what,
-                expected=expected,
-                observed=observed,
-                kind=kind,
-                index=index,
-            )
-        )
 
 
 def _shown(value: bytes | None) -> str:

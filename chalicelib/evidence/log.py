@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chalicelib.evidence import bundle, head, layout, retention, state
+from chalicelib.evidence.bodies import MAX_BODY_BYTES
 from chalicelib.evidence.publish import Publisher
-from chalicelib.evidence.reader import MAX_BODY_BYTES, agree
+from chalicelib.evidence.reader import agree
 from chalicelib.kernel import canon, clock, personal, record
 from chalicelib.kernel.errors import Conflict, Fork, Malformed, UsageError
 from chalicelib.kernel.merkle import Frontier, leaf_hash

@@ -19,7 +19,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from chalicelib.evidence import bundle, layout, merkle, state
+from chalicelib.evidence import bodies, bundle, layout, merkle, state
 from chalicelib.evidence import head as heads
 from chalicelib.evidence.tiles import Nodes
 from chalicelib.kernel import canon, record
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from chalicelib.evidence.state import State
     from chalicelib.kernel.record import BodyRef, Entry
     from chalicelib.kernel.store import Derived, Documents, WriteOnce
-
-MAX_BODY_BYTES = 64 * 2**20  # of one body kept apart from its leaf
 
 
 class Reader:
@@ -166,17 +164,7 @@ class Reader:
 
     def body(self, ref: BodyRef) -> dict[str, object]:
         """A body that is kept apart. Raises: Missing; DigestMismatch; Malformed."""
-        data = self._writeonce.get(layout.body(ref.sha256))
-        observed = canon.sha256(data)
-        if observed != ref.sha256 or len(data) != ref.size_bytes:
-            raise DigestMismatch(
-                f"{layout.body(ref.sha256)} is not what was recorded: expected {ref.size_bytes} "
-                f"bytes, observed {len(data)} with SHA-256 {observed}"
-            )
-        value = canon.decode(data)
-        if not isinstance(value, dict):
-            raise Malformed(f"{layout.body(ref.sha256)} is not a JSON object")
-        return value
+        return bodies.decode(ref, self._writeonce.get(layout.body(ref.sha256)))
 
     def prove_inclusion(self, index: int, size: int) -> list[bytes]:
         """The path from leaf ``index`` to the root over the first ``size`` leaves.

@@ -112,3 +112,27 @@ class Findings:
             if len(self.problems) >= MAX_PROBLEMS:
                 self.complete = False
                 raise Enough
+
+    def tell(
+        self,
+        place: str,
+        what: str,
+        kind: Kind,
+        *,
+        expected: str = "no such object",
+        observed: str = "an object with this name",
+        severity: Severity = Severity.TAMPERED,
+        index: int | None = None,
+    ) -> None:
+        """Note one problem; by default that something is there. Raises: Enough."""
+        self.add(
+            Problem(
+                place=place,
+                what=what,
+                expected=expected,
+                observed=observed,
+                kind=kind,
+                severity=severity,
+                index=index,
+            )
+        )

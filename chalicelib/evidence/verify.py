@@ -10,12 +10,13 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
 from chalicelib.evidence import (
     anchor,
+    bodies,
     census,
     container,
     cosignature,
@@ -27,11 +28,13 @@ from chalicelib.evidence import (
     proofs,
     rotate,
 )
+from chalicelib.evidence.bodies import MAX_BODY_BYTES
 from chalicelib.evidence.census import Tally
+from chalicelib.evidence.container import Objects
 from chalicelib.evidence.coverage import Coverage
 from chalicelib.evidence.keys import verify_handover
-from chalicelib.evidence.reader import MAX_BODY_BYTES
-from chalicelib.evidence.verdict import Answer, Fault, Verdict, erasure
+from chalicelib.evidence.step import Failed, step
+from chalicelib.evidence.verdict import Answer, Verdict, erasure
 from chalicelib.kernel import canon, record
 from chalicelib.kernel import personal as sealed
 from chalicelib.kernel.clock import parse_timestamp
@@ -40,7 +43,6 @@ from chalicelib.kernel.errors import (
     BadSignature,
     DigestMismatch,
     Fork,
-    HoldfastError,
     Malformed,
     Missing,
     VerificationFailed,
@@ -48,7 +50,6 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.kinds import KINDS
 from chalicelib.kernel.merkle import Frontier, leaf_hash
 from chalicelib.kernel.record import MAX_LEAF_BYTES, Entry
-from chalicelib.kernel.store import MAX_OBJECT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,52 +62,11 @@ if TYPE_CHECKING:
     from chalicelib.kernel.record import BodyRef
 
     Check = Callable[[Entry], Iterator[tuple[str, str]]]
-    Checker = Callable[["Objects", Keyring], Check]
+    Checker = Callable[[Objects, Keyring], Check]
 
 MAX_SKEW: Final = timedelta(minutes=10)  # between the clocks of a writer and of a verifier
 MAX_PROOF_LINE: Final = 8_192  # 64 hashes, and numbers
 _HASH_LINE: Final = 64
-_PREFIXES: Final = (layout.BODIES, "snapshot/sha256/", "baseline/sha256/", "question/sha256/")
-
-
-class Objects(NamedTuple):
-    """The stored objects of a packet. ``used`` collects the names that were asked for."""
-
-    stream: BinaryIO
-    entries: dict[str, container.Entry]
-    used: set[str]
-
-    def get(self, key: str) -> bytes:
-        """The bytes. Raises: Missing; Malformed."""
-        entry = self.entries.get(key)
-        if entry is None:
-            raise Missing(f"{key} is not in the packet")
-        self.used.add(key)
-        return container.read(self.stream, entry, MAX_OBJECT_BYTES)
-
-
-class _Failed(Exception):
-    def __init__(self, fault: Fault, cause: HoldfastError) -> None:
-        super().__init__(fault)
-        self.fault = fault
-        self.cause = cause
-
-
-class _step:  # noqa: N801 - it reads as a part of the statement
-    """What fails in the block fails this step, at this file."""
-
-    __slots__ = ("_place",)
-
-    def __init__(self, number: int, file: str, leaf: int | None = None) -> None:
-        self._place = number, file, leaf
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, VerificationFailed):
-            number, file, leaf = self._place
-            raise _Failed(Fault(number, file, error.message, leaf), error) from error
 
 
 def verify(
@@ -127,7 +87,7 @@ def verify(
     packet = _Packet(stream, trust, now, authorities, progress)
     try:
         return packet.verdict(checker)
-    except _Failed as failed:
+    except Failed as failed:
         return Verdict(
             answer=Answer.FAILED,
             fault=failed.fault,
@@ -158,7 +118,7 @@ class _Packet:
         self._erasures: list[Entry] = []
 
     def verdict(self, checker: Checker) -> Verdict:
-        with _step(1, "the zip file"):
+        with step(1, "the zip file"):
             entries = container.scan(self._stream)
         self._objects = Objects(self._stream, entries, set(manifest.ALWAYS))
         head, ring = self._head()  # 2 and 3
@@ -187,10 +147,10 @@ class _Packet:
 
     def _head(self) -> tuple[Manifest, Keyring]:
         """Steps 2 and 3. The manifest is parsed before its signature: it names the log."""
-        with _step(3, manifest.MANIFEST):
+        with step(3, manifest.MANIFEST):
             data = self._read(manifest.MANIFEST, manifest.MAX_BYTES)
             head = manifest.decode(data)
-        with _step(2, manifest.NOTE):
+        with step(2, manifest.NOTE):
             ring = self._trust.keyring(head.origin)
             try:
                 manifest.verify(self._read(manifest.NOTE, note.MAX_NOTE_BYTES), data, head, ring)
@@ -199,12 +159,12 @@ class _Packet:
         self.sha256, self.manifest = canon.sha256(data), head
         have = self._objects.entries.keys() - {manifest.MANIFEST, manifest.NOTE}
         for name in sorted(have ^ head.files.keys()):
-            with _step(3, name):
+            with step(3, name):
                 raise Missing("in the packet or in its manifest, and not in both")
         for name, due in head.files.items():
             found = self._objects.entries[name]
             if (found.sha256, found.size) != (due.sha256, due.size_bytes):
-                with _step(3, name):
+                with step(3, name):
                     raise DigestMismatch(f"expected SHA-256 {due.sha256}, observed {found.sha256}")
         return head, ring
 
@@ -213,7 +173,7 @@ class _Packet:
         self._signed: dict[int, SignedCheckpoint] = {}
         for size in head.checkpoints:
             name = layout.checkpoint(size)
-            with _step(4, name):
+            with step(4, name):
                 found = ring.verify(self._objects.get(name))
                 if found.size != size:
                     raise Malformed(f"a checkpoint of {found.size} leaves")
@@ -223,7 +183,7 @@ class _Packet:
             due.pop(head.top, None)  # it was made before the key was changed there
         for size in sorted({*due, *head.handovers}):
             name = layout.handover(size)
-            with _step(4, name):
+            with step(4, name):
                 if size not in due or size not in head.handovers:
                     raise Missing(f"trust and packet disagree: a change of the key at {size}")
                 found = verify_handover(self._objects.get(name), *due[size])
@@ -235,10 +195,10 @@ class _Packet:
         """Step 5."""
         first, last = head.range.first, head.range.last
         edge = Frontier(first, map(bytes.fromhex, head.frontier))
-        with _step(5, manifest.MANIFEST):
+        with step(5, manifest.MANIFEST):
             if first and edge.root() != self._signed[first].root:
                 raise DigestMismatch(f"the frontier does not give the signed root of {first}")
-        with _step(5, manifest.HASHES):
+        with step(5, manifest.HASHES):
             for line in self._lines(manifest.HASHES, _HASH_LINE):
                 edge.append(proofs.digest(line))
             if (edge.size, edge.root()) != (last, self._signed[last].root):
@@ -253,7 +213,7 @@ class _Packet:
         for old, new, proof in zip(sizes, head.later, head.consistency, strict=False):
             hashes = [bytes.fromhex(one) for one in proof]
             roots = (self._signed[old].root, self._signed[new].root)
-            with _step(6, layout.checkpoint(new)):
+            with step(6, layout.checkpoint(new)):
                 try:
                     merkle.verify_consistency(old, new, hashes, *roots)
                 except VerificationFailed as error:
@@ -273,33 +233,33 @@ class _Packet:
         self._census: census.Census | None = None
         count = 0
         for count, (index, leaf) in enumerate(self._proven(head), 1):
-            with _step(8, manifest.LEAVES, index):
+            with step(8, manifest.LEAVES, index):
                 entry = self._entry(index, leaf)
-            with _step(9, manifest.LEAVES, index):
+            with step(9, manifest.LEAVES, index):
                 if index in inside:
                     tally.add(entry.record)
                 if index == head.census:
                     self._census = census.decode(entry)
                 self._dated(entry)
-            with _step(11, manifest.LEAVES, index):
+            with step(11, manifest.LEAVES, index):
                 covered.add(entry)
             self._personal(entry)
             self._announced(entry)
             for place, what in check(entry):  # 10
-                with _step(10, place, index):
+                with step(10, place, index):
                     raise DigestMismatch(what)
             if not count % 1_000:
                 self._progress("records", count, head.records)
         for size in self._changes:
-            with _step(4, layout.handover(size)):
+            with step(4, layout.handover(size)):
                 raise Missing(f"no record below {size} announces the key that follows there")
-        with _step(9, manifest.LEAVES):
+        with step(9, manifest.LEAVES):
             if count != head.records:
                 raise Missing(f"{count} leaves; the manifest says {head.records}")
             if self._census is None:
                 raise Missing(f"the census, record {head.census}, is not among the leaves")
             tally.check(self._census, head)
-        with _step(9, manifest.MANIFEST):
+        with step(9, manifest.MANIFEST):
             if head.period.end > self._latest:
                 raise Malformed(f"the period ends in the future, at {head.period.end}")
         return covered
@@ -311,22 +271,22 @@ class _Packet:
         at, before = head.range.first - 1, -1
         lines = self._lines(manifest.PROOFS, MAX_PROOF_LINE)
         for leaf in self._lines(manifest.LEAVES, MAX_LEAF_BYTES):
-            with _step(7, manifest.PROOFS):
+            with step(7, manifest.PROOFS):
                 index, kept, fresh = proofs.parse(next(lines, b""))
                 if index <= before:
                     raise Malformed(f"leaf {index} comes after leaf {before}")
             digest = leaf_hash(leaf)
-            with _step(7, manifest.PROOFS, index):
+            with step(7, manifest.PROOFS, index):
                 path.verify(digest, index, kept, fresh)
             if head.range.first <= index < head.range.last:
                 while at < index:
                     listed, at = next(hashes), at + 1
-                with _step(7, manifest.LEAVES, index):
+                with step(7, manifest.LEAVES, index):
                     if listed.decode() != digest.hex():
                         raise DigestMismatch(f"{manifest.HASHES} has another hash for it")
             before = index
             yield index, leaf
-        with _step(7, manifest.PROOFS):
+        with step(7, manifest.PROOFS):
             if next(lines, None) is not None:
                 raise Malformed("a proof without a leaf")
 
@@ -338,16 +298,9 @@ class _Packet:
         return Entry(index, leaf, found, body or {})
 
     def _body(self, ref: BodyRef) -> dict[str, Any]:
-        name = layout.body(ref.sha256)
         if ref.size_bytes > MAX_BODY_BYTES:
             raise Malformed(f"a body of {ref.size_bytes} bytes; at most {MAX_BODY_BYTES}")
-        data = self._objects.get(name)
-        if canon.sha256(data) != ref.sha256 or len(data) != ref.size_bytes:
-            raise DigestMismatch(f"{name} is not the body that was recorded")
-        value = canon.decode(data)
-        if not isinstance(value, dict):
-            raise Malformed(f"{name} is not a JSON object")
-        return value
+        return bodies.decode(ref, self._objects.get(layout.body(ref.sha256)))
 
     def _dated(self, entry: Entry) -> None:
         """Return unless the record is of no day, or from the future."""
@@ -358,7 +311,7 @@ class _Packet:
     def _personal(self, entry: Entry) -> None:
         self._sealed.update((one.subject, one.key) for one in sealed.sealed_in(entry.body))
         if entry.record.kind == personal.ERASED:
-            with _step(8, manifest.LEAVES, entry.index):
+            with step(8, manifest.LEAVES, entry.index):
                 erasure(entry, {})  # what cannot be read as one is none
             self._erasures.append(entry)
 
@@ -376,7 +329,7 @@ class _Packet:
             (manifest.COVERAGE, covered.coverage()),
             (manifest.QUESTIONS, covered.questions()),
         ):
-            with _step(11, name):
+            with step(11, name):
                 if canon.sha256(due) != self._objects.entries[name].sha256:
                     raise DigestMismatch("it is not what the leaves lead to")
 
@@ -388,11 +341,11 @@ class _Packet:
             text = note.parse(self._signed[size].note).text
             lines = []
             for name in self._named(f"{anchor.COSIGNATURES}{size:0{layout.DIGITS}d}/"):
-                with _step(12, name):
+                with step(12, name):
                     lines.append(cosignature.parse_line(self._objects.get(name)))
                     if anchor.cosignature_key(size, lines[-1].key_id) != name:
                         raise Malformed("a cosignature under another key's name")
-            with _step(12, layout.checkpoint(size)):
+            with step(12, layout.checkpoint(size)):
                 found = self._trust.cosigned(lines, text, latest=latest)
             if (self._trust.met(set(found)), len(found)) > (self._trust.met(set(best)), len(best)):
                 best = found
@@ -402,12 +355,11 @@ class _Packet:
         """Step 12, for what authorities said."""
         if self._authorities:
             from chalicelib.evidence import timestamp  # noqa: PLC0415 - its library loads OpenSSL
-
         found: dict[int, list[Stamp]] = {}
         for size in head.later:
             for name in self._named(f"{anchor.TIMESTAMPS}{size:0{layout.DIGITS}d}/"):
                 data = self._objects.get(name)
-                with _step(12, name):
+                with step(12, name):
                     if anchor.timestamp_key_of(size, data) != name:
                         raise DigestMismatch("a timestamp under another one's name")
                     if self._authorities:
@@ -425,7 +377,7 @@ class _Packet:
     def _nothing_else(self) -> None:
         for name in self._objects.entries.keys() - self._objects.used:
             if name not in {manifest.MANIFEST, manifest.NOTE}:
-                with _step(3, name):
+                with step(3, name):
                     raise Malformed("nothing in the packet refers to it")
 
     def _named(self, prefix: str) -> list[str]:
@@ -438,7 +390,7 @@ class _Packet:
         return container.read(self._stream, entry, most)
 
     def _lines(self, name: str, most: int) -> Iterator[bytes]:
-        with _step(3, name):
+        with step(3, name):
             yield from container.lines(self._stream, self._objects.entries[name], most)
 
 

@@ -18,12 +18,14 @@ from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.record import Draft
 from chalicelib.local.clock import SystemClock
 from chalicelib.wiring import program
+from chalicelib.wiring.services import LOG_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from chalicelib.evidence.build import Built, References
     from chalicelib.evidence.closing import Closed
+    from chalicelib.evidence.container import Objects
     from chalicelib.evidence.keys import Keyring
     from chalicelib.evidence.manifest import Filter, Period
     from chalicelib.evidence.trust import Policy
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]
 
 MADE = "packet.made"
-LOG_STREAM = "log"
 
 
 def close(services: Services, period: Period, actor: Actor, progress: Progress) -> Closed:
@@ -138,7 +139,7 @@ def erased_since(services: Services, found: Verdict) -> Verdict:
     return dataclasses.replace(found, sealed=sealed, erased=erased)
 
 
-def checker(objects: verify.Objects, ring: Keyring) -> Callable[[Entry], Iterator[tuple[str, str]]]:
+def checker(objects: Objects, ring: Keyring) -> Callable[[Entry], Iterator[tuple[str, str]]]:
     """The drift flow's check of what records refer to, over a packet's objects."""
     return audit.Audit(objects, ring.of_record).check
 

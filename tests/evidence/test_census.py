@@ -5,7 +5,7 @@ import pytest
 from evidence.parcel import ANA, A, B, at
 
 from chalicelib.evidence import census
-from chalicelib.evidence.census import Census, Count, Stream, Tally, chosen, of_kind
+from chalicelib.evidence.census import Census, Count, Stream, Tally, chosen
 from chalicelib.evidence.manifest import Filter, Manifest, Period, Range, Tool
 from chalicelib.kernel.errors import DigestMismatch, HoldfastError, Malformed, Missing
 from chalicelib.kernel.record import Entry, Record
@@ -138,7 +138,7 @@ def test_a_census_elsewhere_is_none(place):
 )
 def test_what_is_chosen_and_nothing_else_is_complete(targets, kinds, expected):
     asked = Filter(targets, kinds)
-    picked = [n for n, one in enumerate(RECORDS) if chosen(one, asked)]
+    picked = [n for n, one in enumerate(RECORDS) if chosen(one.stream, one.kind, asked)]
     assert picked == expected
     tally([RECORDS[n] for n in picked], asked)
     tally(RECORDS, asked)  # whatever else is there does not count
@@ -152,9 +152,9 @@ def test_what_is_chosen_and_nothing_else_is_complete(targets, kinds, expected):
 
 def test_a_kind_is_itself_and_what_is_under_it():
     asked = Filter((), ("finding",))
-    assert of_kind("finding.opened.again", asked)
-    assert not of_kind("findings", asked)
-    assert not of_kind("a.finding", asked)
+    assert chosen("b", "finding.opened.again", asked)
+    assert not chosen("b", "findings", asked)
+    assert not chosen("b", "a.finding", asked)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from evidence.place import AT, ORIGIN, Place, draft
+from evidence.test_crash import Crash, crashing
 from evidence.test_note import P256Signer
 
 from chalicelib.evidence import layout, note, rotate, state
@@ -257,41 +258,6 @@ def test_an_append_that_was_overtaken_by_a_rotation_is_acknowledged(places, sign
 
 
 # Crashes
-
-
-class Crash(BaseException):
-    """As good as a kill for what is durable: nothing catches it."""
-
-
-class Counting:
-    """A port that crashes before or after a write, by the number of the write."""
-
-    def __init__(self, port, crash):
-        self._port, self._crash = port, crash
-
-    def __getattr__(self, method):
-        attribute = getattr(self._port, method)
-        if method not in ("put", "swap", "sign", "delete"):
-            return attribute
-
-        def call(*arguments, **options):
-            self._crash("before")
-            result = attribute(*arguments, **options)
-            self._crash("after")
-            return result
-
-        return call
-
-
-def crashing(calls, when):
-    left = [calls]
-
-    def crash(now):
-        left[0] -= now == "before"
-        if left[0] < 0 and now == when:
-            raise Crash
-
-    return lambda ports: {name: Counting(port, crash) for name, port in ports.items()}
 
 
 @pytest.mark.parametrize("successor", [KeyFileSigner.generate(), P256Signer()], ids=["ed", "p256"])
