@@ -457,7 +457,7 @@ def test_a_body_that_is_not_the_recorded_one(archive, good):
     for text in (b"{}", data + b" ", data.replace(b"x", b"y", 1)):
         found = archive.verdict(archive.forged(good, {name: text}))
         failed(
-            found, 8, LEAVES, "is not what was recorded: expected 70012 bytes, observed 2", leaf=7
+            found, 8, LEAVES, "is not what was recorded: expected 70012 bytes, observed 70013 with", leaf=7
         )
     failed(archive.verdict(archive.forged(good, {name: None})), 8, LEAVES, "not in", leaf=7)
 
