@@ -12,7 +12,7 @@ help:  ## what can be made
 demo: $(READY)  ## the whole story on an embedded PostgreSQL 18; leaves its files in demo-run/
 	$(BIN)/holdfast demo demo-run
 
-serve: $(READY)  ## the schedule on this machine, for the holdfast.toml that is found from here
+serve: $(READY)  ## the schedule and the API on this machine, for the holdfast.toml that is found from here
 	$(BIN)/holdfast serve
 
 test: $(READY)  ## the tests, on a real PostgreSQL 18 from a wheel
@@ -43,6 +43,7 @@ format: $(READY)
 bench: $(READY)  ## ratios, side by side in one run
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/packets.py
+	$(BIN)/python tests/bench/api.py
 
 matrix: $(READY)  ## the database tests on PostgreSQL 13 to 18; needs npm
 	tests/matrix.sh

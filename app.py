@@ -1,4 +1,6 @@
-"""The Lambda functions of Holdfast: what starts them. What they do is in ``chalicelib.functions``.
+"""The Lambda functions of Holdfast and its API: what starts them.
+
+What they do is in ``chalicelib.functions``; the API's routes are in ``chalicelib.http``.
 
 Chalice ships this file, ``chalicelib/`` and the pinned requirements. Schedules and queues are here
 and not in a blueprint, whose event handlers would be deployed without this module. Each function
@@ -12,14 +14,24 @@ would be a mapping, and Chalice would merge the two into one that nothing accept
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
-from chalice.app import Chalice, Rate
+from chalice.app import Chalice, IAMAuthorizer, Rate
 
 if TYPE_CHECKING:
     from chalice.app import CloudWatchEvent, SQSEvent
 
-app = Chalice(app_name="holdfast")
+# Its log is that of the functions, which would have each line twice with a handler of Chalice.
+app = Chalice(app_name="holdfast", configure_logs=False)
+
+# Lambda names the handler that it starts. The others have no routes, and load none.
+if os.environ.get("_HANDLER", "app.app") == "app.app":
+    from chalicelib.functions.api import gate
+    from chalicelib.http.blueprint import blueprint
+
+    app.register_blueprint(blueprint(gate), name_prefix="bearer_")
+    app.register_blueprint(blueprint(gate, IAMAuthorizer()), name_prefix="iam_")
 
 
 @app.schedule(Rate(15, unit=Rate.MINUTES), name="dispatch")
@@ -48,6 +60,17 @@ def scan(event: SQSEvent) -> Any:
 def overdue(event: SQSEvent) -> Any:
     """Record targets whose scan failed again and again as unknown."""
     from chalicelib.functions.overdue import overdue as run  # noqa: PLC0415
+
+    context: Any = event.context  # Lambda's object; Chalice takes it for a dictionary
+    return run(event.to_dict(), context)
+
+
+@app.on_sqs_message(
+    queue_arn="arn:aws:sqs:us-east-1:000000000000:packet.fifo", batch_size=1, name="packet"
+)
+def packet(event: SQSEvent) -> Any:
+    """Build the packet that somebody asked for."""
+    from chalicelib.functions.packet import packet as run  # noqa: PLC0415
 
     context: Any = event.context  # Lambda's object; Chalice takes it for a dictionary
     return run(event.to_dict(), context)

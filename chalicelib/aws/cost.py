@@ -32,6 +32,7 @@ MAX_OBJECTS: Final = 10_000_000
 MAX_PERIOD_MINUTES: Final = 31 * 1_440
 SCHEDULE_MINUTES: Final = (5, 10, 15, 30, 60, 120, 240)  # of infra's template; a test compares
 MAX_RETENTION_DAYS: Final = 36_500
+MAX_API_REQUESTS: Final = 10_000_000_000
 MAX_USD: Final = 1_000_000
 
 NOTES: Final = (
@@ -79,7 +80,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
 
     ``objects``: of one target. ``drift``: share of the scans that see something else than the scan
     before. ``secrets``: how many targets have one of their own. ``endpoint_zones``: interface
-    endpoints times availability zones.
+    endpoints times availability zones. ``api_requests``: in a month.
     """
 
     targets: int
@@ -90,6 +91,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     secrets: int | None = None
     nat_gateways: int = 0
     endpoint_zones: int = 0
+    api_requests: int = 0
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -226,6 +228,7 @@ def _check(fleet: Fleet) -> None:
         ("secrets, one a target", _with_secret(fleet), 0, fleet.targets),
         ("NAT gateways", fleet.nat_gateways, 0, 1_000),
         ("interface endpoints", fleet.endpoint_zones, 0, 1_000),
+        ("requests of the API in a month", fleet.api_requests, 0, MAX_API_REQUESTS),
     ):
         if not least <= value <= most:
             raise UsageError(f"{what}: {least} to {most:,}, found {value}")
@@ -234,6 +237,10 @@ def _check(fleet: Fleet) -> None:
 def _sources(fleet: Fleet, periods: int, scans: int) -> list[tuple[int, str, Usage]]:
     """How many of everything that uses something there is in a month."""
     changes = round(scans * fleet.drift)
+    requests = [
+        (fleet.api_requests, "API requests", usage.REQUEST),
+        (round(fleet.api_requests * usage.RECORDED_SHARE), "recorded requests", usage.APPEND),
+    ]
     return [
         (scans, "scans", usage.SCAN),
         (periods * _with_secret(fleet), "scans with a secret", usage.SECRET),
@@ -244,6 +251,7 @@ def _sources(fleet: Fleet, periods: int, scans: int) -> list[tuple[int, str, Usa
         (changes * usage.FINDINGS_A_CHANGE, "findings", usage.FINDING),
         (periods, "periods", usage.PERIOD),
         (1, "month", usage.MONTH),
+        *(one for one in requests if one[0]),
     ]
 
 
@@ -277,6 +285,9 @@ def _meters(fleet: Fleet, sources: list[tuple[int, str, Usage]]) -> list[_Meter]
             "lambda_gb_seconds",
             used("lambda_seconds"),
             [("GB of memory", usage.LAMBDA_GB)],
+        ),
+        _Meter(
+            "API Gateway", "requests", "api_requests", there(fleet.api_requests, "API requests")
         ),
         _Meter("SQS", "requests, FIFO", "sqs_requests", used("sqs_requests")),
         _Meter("EventBridge", "own events", "eventbridge_events", used("eventbridge_events")),

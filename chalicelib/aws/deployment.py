@@ -43,6 +43,7 @@ ACTIONS: Final = (
     "cloudformation:ExecuteChangeSet",
 )
 
+API_ADDRESS: Final = "ApiAddress"
 SCHEDULE: Final = "ScheduleState"
 ENABLED: Final = "ENABLED"
 DISABLED: Final = "DISABLED"
@@ -260,6 +261,11 @@ class Deployed(msgspec.Struct, frozen=True):
     plans: list[Plan]
     stack: Stack | None
     key: str = ""
+
+    @property
+    def api_address(self) -> str:
+        """The base address of the API; empty, where the stack tells none."""
+        return "" if self.stack is None else self.stack.outputs.get(API_ADDRESS, "")
 
 
 def deploy(

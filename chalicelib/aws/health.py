@@ -33,7 +33,14 @@ ACTIONS: Final = (
     "sqs:GetQueueAttributes",
 )
 
-OUTPUTS: Final = (*map(output, FIELDS), "DeadLetterQueue", "AlarmTopic", "NoticeTopic")
+_TOLD: Final = (
+    "DeadLetterQueue",
+    "PacketDeadLetterQueue",
+    "AlarmTopic",
+    "NoticeTopic",
+    "ApiAddress",
+)
+OUTPUTS: Final = (*map(output, FIELDS), *_TOLD)
 
 
 def look(clients: Clients, name: str, *, opened: bool) -> Iterator[Check]:
@@ -68,12 +75,16 @@ def _deployed(clients: Clients, found: Stack, *, opened: bool) -> Iterator[Check
     yield asked(
         "seal secret", lambda: secret_there(clients("secretsmanager"), places["SealSecret"])
     )
-    for name in ("DocumentsTable", "LocksTable"):
+    for name in ("DocumentsTable", "LocksTable", "PassingTable"):
         table = places[name]
         yield asked(f"table {name}", lambda: _table(clients("dynamodb"), table))  # noqa: B023
     sqs = clients("sqs")
     yield asked("scan queue", lambda: f"{_waiting(sqs, places['ScanQueue'])} messages wait")
     yield asked("dead letters", lambda: _dead(_waiting(sqs, places["DeadLetterQueue"])))
+    yield asked("packet queue", lambda: f"{_waiting(sqs, places['PacketQueue'])} messages wait")
+    lost = places["PacketDeadLetterQueue"]
+    yield asked("dead packets", lambda: _unbuilt(_waiting(sqs, lost)))
+    yield Check("api", Verdict.OK, places["ApiAddress"])
     yield asked("alarms", lambda: _alarms(clients("cloudwatch"), found.name))
     yield asked("alarm topic", lambda: _heard(clients("sns"), places["AlarmTopic"]))
 
@@ -134,6 +145,15 @@ def _dead(count: int) -> str:
     if count:
         raise Wrong(
             f"{count} failed scans wait to be recorded as unknown", "docs/operate.md, Dead letters"
+        )
+    return "none"
+
+
+def _unbuilt(count: int) -> str:
+    if count:
+        raise Wrong(
+            f"{count} packets could not be built in three attempts",
+            "docs/operate.md, Packets that could not be built",
         )
     return "none"
 

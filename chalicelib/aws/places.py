@@ -21,15 +21,17 @@ ACTIONS: Final = ("cloudformation:DescribeStacks",)
 
 
 class Places(msgspec.Struct, frozen=True):
-    """Names of buckets and tables, a key's ARN, a secret's ARN, a queue's URL, a bus's name."""
+    """Names of buckets and tables, a key's ARN, a secret's ARN, queues' URLs, a bus's name."""
 
     evidence_bucket: str
     derived_bucket: str
     documents_table: str
     locks_table: str
+    passing_table: str
     signing_key: str
     seal_secret: str
     scan_queue: str
+    packet_queue: str
     event_bus: str
     period_minutes: int
 

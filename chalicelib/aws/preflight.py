@@ -43,7 +43,8 @@ DEFAULTS: Final = {  # of infra's template, where nobody chose; a test compares 
 # "Asymmetric keys in AWS KMS"); of Ed25519 KMS has no call that tells.
 EVERYWHERE: Final = "ECC_NIST_P256"
 KEY_SPECS: Final = (DEFAULTS["KeySpec"], EVERYWHERE)
-OTHER_FUNCTIONS: Final = 2  # dispatch and overdue, beside the scans
+OTHER_FUNCTIONS: Final = 4  # dispatch, overdue, packet and the API, one of each, beside the scans
+OTHERS_RESERVED: Final = 35  # what ReserveConcurrency keeps for them; a test adds it up
 UNRESERVED: Final = 100  # what Lambda keeps back; Lambda quotas, "Reserved concurrency"
 
 _STAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -174,8 +175,8 @@ def _operator(who: Identity, roles: str) -> str:
 def _concurrency(client: Any, chosen: Mapping[str, str]) -> str:
     with translated("read the account's Lambda quotas", NotPermitted):
         limit = client.get_account_settings()["AccountLimit"]
-    needed = int(chosen["ScanConcurrency"]) + OTHER_FUNCTIONS
     reserves = chosen["ReserveConcurrency"] == "true"
+    needed = int(chosen["ScanConcurrency"]) + (OTHERS_RESERVED if reserves else OTHER_FUNCTIONS)
     there = limit["UnreservedConcurrentExecutions"] - UNRESERVED * reserves
     if there < needed:
         raise Wrong(

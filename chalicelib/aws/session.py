@@ -7,12 +7,14 @@ configuration files, the container, or the instance. Needs no permission of its 
 from __future__ import annotations
 
 import functools
+import os
 import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    import botocore.credentials
     import botocore.session
 
 # Standard mode: also throttling is retried, each wait random below 2**n s, at most 20 s, and a
@@ -67,6 +69,18 @@ def client(
             endpoint_url=endpoint,
             config=Config(**options),
         )
+
+
+def region() -> str:
+    """The region that is configured, or nothing."""
+    with _lock:
+        return os.environ.get("AWS_REGION") or _session().get_config_variable("region") or ""
+
+
+def credentials() -> botocore.credentials.Credentials | None:
+    """The credentials of the session, renewed by themselves; None without any."""
+    with _lock:
+        return _session().get_credentials()
 
 
 @functools.cache

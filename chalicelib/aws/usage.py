@@ -84,12 +84,24 @@ FINDINGS_A_CHANGE: Final = 3
 # One period of the schedule: the dispatcher, whatever the number of targets.
 PERIOD: Final = Usage(lambda_requests=1, lambda_seconds=1.0, log_bytes=1_500)
 
-# A month, whatever is scanned: Lambda's pollers ask each of two queues with five long polls of 20 s
-# that find nothing. Source: AWS Lambda developer guide, "Using Lambda with Amazon SQS".
-MONTH: Final = Usage(sqs_requests=round(2 * 5 * 30.4375 * 86_400 / 20))
+# One request of the API, besides itself. What it starts, a scan or a packet, is not in it.
+REQUEST: Final = Usage(
+    lambda_requests=1,
+    lambda_seconds=0.2,
+    # The claim and the answer of a POST, or nothing; states and heads, some of them twice.
+    dynamodb_writes=1,
+    dynamodb_reads=4,
+    s3_gets=2,
+    log_bytes=1_300,  # START, END, REPORT, one line of JSON, and one of the access log
+)
+RECORDED_SHARE: Final = 0.25  # of requests that are recorded: reads of evidence, and decisions
 
-METRICS: Final = 10  # names under the namespace Holdfast, each with one dimension
-ALARMS: Final = 15  # metrics in the alarms of infra's template; a test counts them
+# A month, whatever is scanned: Lambda's pollers ask each of three queues with five long polls of
+# 20 s that find nothing. Source: AWS Lambda developer guide, "Using Lambda with Amazon SQS".
+MONTH: Final = Usage(sqs_requests=round(3 * 5 * 30.4375 * 86_400 / 20))
+
+METRICS: Final = 13  # names under the namespace Holdfast, each with one dimension
+ALARMS: Final = 23  # metrics in the alarms of infra's template; a test counts them
 DASHBOARDS: Final = 1
 KEYS: Final = 2  # the signing key, and the topics'
 LOG_RETENTION_MONTHS: Final = 3  # 90 days
@@ -98,4 +110,5 @@ ESTIMATED: Final = (
     "the duration of a scan, 0.5 s in a batch of ten, and 0.1 ms an object, with 1 GB of memory",
     "the size of a scan's record, 3,800 bytes, and of its lines in the log, 2,500 bytes",
     "the requests of a scan and an append, counted on a simulated AWS and not on a bill",
+    "a request of the API: 0.2 s, 1,300 bytes of logs, and one in four recorded",
 )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chalicelib import __version__, settings, wiring
-from chalicelib.kernel import names
-from chalicelib.kernel.errors import NoSettings, NotAllowed
+from chalicelib.kernel.errors import NoSettings, NotAllowed, UsageError
 from chalicelib.kernel.record import Actor
+from chalicelib.settings import IdentitySection, identity
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -35,9 +36,14 @@ class Shared:
 
     config: str | None = None
     person: str | None = None
+    api: str | None = None
+    token_file: Path | None = None
+    pause = staticmethod(time.sleep)  # between two attempts, or two looks at a job
 
 
 shared = Shared()
+# Groups and verbs of which at least one works over the API.
+REMOTE = frozenset({"baseline", "drift", "evidence", "scan", "target", "whoami"})
 
 
 def _version(wanted: bool) -> None:
@@ -48,6 +54,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     config: Annotated[
         str | None,
         typer.Option(
@@ -60,6 +67,17 @@ def options(
             "--as", help="Who acts, if not the operating-system user. Recorded as asserted."
         ),
     ] = None,
+    api: Annotated[
+        str | None,
+        typer.Option(
+            help="The address of an API, in place of a store here; else HOLDFAST_API. With the "
+            "token in HOLDFAST_TOKEN; with AWS credentials where it ends with /iam."
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="The file with the token for the API, read again for each request."),
+    ] = None,
     version: Annotated[  # noqa: ARG001 - handled by its callback
         bool,
         typer.Option("--version", help="Print the version.", is_eager=True, callback=_version),
@@ -68,10 +86,33 @@ def options(
     """Options that every command shares."""
     shared.config = config or os.environ.get("HOLDFAST_CONFIG")
     shared.person = person or os.environ.get("HOLDFAST_AS")
+    shared.api = api or os.environ.get("HOLDFAST_API") or None
+    shared.token_file = token_file
+    if shared.api is None:
+        if token_file is not None:
+            raise UsageError("--token-file goes with --api", next_step="--api URL")
+    elif shared.person:
+        raise NotAllowed(
+            "over the API you are who your token or credentials say; --as and HOLDFAST_AS are "
+            "refused",
+            next_step="leave --as out, or use that person's token",
+        )
+    elif context.invoked_subcommand not in REMOTE:
+        refuse_remote()
+
+
+def refuse_remote() -> None:
+    """Return unless this run speaks to an API. Raises: UsageError."""
+    if shared.api is not None:
+        raise UsageError(
+            "this works where the store is, and not over the API",
+            next_step="on the machine with holdfast.toml, without --api and HOLDFAST_API",
+        )
 
 
 def load_settings() -> settings.Settings:
-    """The settings of this run. Raises: ConfigError."""
+    """The settings of this run. Raises: ConfigError; UsageError, where it speaks to an API."""
+    refuse_remote()
     return settings.load(settings.find(Path.cwd(), shared.config))
 
 
@@ -91,6 +132,7 @@ def services() -> wiring.Services:
 def actor() -> Actor:
     """Who acts: the operating system's user, or whoever ``--as`` says, marked so.
 
+    By the name that counts, where ``[identity.people]`` has another one of theirs.
     On AWS it is the person behind the credentials, and nobody says otherwise. Raises: NotAllowed;
     CouldNotTell, when AWS does not say who that is.
     """
@@ -102,11 +144,12 @@ def actor() -> Actor:
                 next_step="leave --as out, or use that person's credentials",
             )
         return Actor(wiring.caller(found), "iam")
+    known = IdentitySection() if found is None else found.file.identity
     if shared.person:
-        return Actor(names.person(shared.person), "asserted")
+        return Actor(identity.person(known, shared.person), "asserted")
     try:
         # Not getpass.getuser(), which believes LOGNAME and USER.
-        return Actor(names.person(pwd.getpwuid(os.getuid()).pw_name), "os")
+        return Actor(identity.person(known, pwd.getpwuid(os.getuid()).pw_name), "os")
     except KeyError:  # a user id without a name, in a container
         return Actor(f"uid-{os.getuid()}", "os")
 
@@ -127,13 +170,16 @@ from chalicelib.cli import (  # noqa: E402 - the groups hang themselves onto ``a
     hold,
     init,
     packet,
+    policy,
     rotate,
     rules,
     scan,
     serve,
     target,
     timestamp,
+    token,
     trust,
+    whoami,
     witness,
 )
 
@@ -148,12 +194,15 @@ __all__ = [
     "hold",
     "init",
     "packet",
+    "policy",
     "rotate",
     "rules",
     "scan",
     "serve",
     "target",
     "timestamp",
+    "token",
     "trust",
+    "whoami",
     "witness",
 ]

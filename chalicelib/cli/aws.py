@@ -20,7 +20,7 @@ from chalicelib.cli.app import JsonFlag, actor, app, finish, load_settings
 from chalicelib.cli.cost import cost
 from chalicelib.cli.text import count, emit, err, out, plain, say
 from chalicelib.kernel.errors import ConfigError, CouldNotTell, NotAllowed, UsageError
-from chalicelib.settings import edit
+from chalicelib.settings import authority, edit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -216,6 +216,7 @@ def _deployer(own: AwsSection) -> Deployer:
 def _packaged(loaded: Settings, own: AwsSection) -> AbstractContextManager[Package]:
     from chalicelib.aws import packaging  # noqa: PLC0415 - an extra
 
+    authority.load(loaded)  # policies that Cedar refuses would refuse everybody, once deployed
     say("packaging with Chalice; the first time, it downloads the dependencies")
     return packaging.package(
         _project(loaded),
@@ -341,12 +342,15 @@ def _finish_deploy(done: Deployed, stack: str, *, as_json: bool) -> None:
                 "stack": stack,
                 "status": done.stack.status,
                 "outputs": done.stack.outputs,
+                "api": done.api_address or None,
                 "key": done.key or None,
                 "plans": [_encode(one, stack) for one in done.plans],
             }
         )
     else:
         table.pairs([("stack", stack), ("status", done.stack.status), *done.stack.outputs.items()])
+    if done.api_address:
+        say(f"the API: {done.api_address}; with AWS credentials: {done.api_address}/iam")
     if done.key:
         say("give this key to whoever will verify; commit holdfast.toml:")
         say(done.key, "bold")

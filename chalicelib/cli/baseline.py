@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections import Counter
+from typing import Annotated, Any
 
-import msgspec
 import typer
 
+from chalicelib.api import baselines
+from chalicelib.api.client import There
+from chalicelib.api.types import Approve, Baseline, Proposal, Propose, Verification
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, services
 from chalicelib.cli.progress import reading
+from chalicelib.cli.remote import builtins, done, of, remote, way
 from chalicelib.cli.text import emit, say
-from chalicelib.drift import approval, decide
-from chalicelib.drift.diff import diff
-from chalicelib.drift.finding import Disposition, When, find
-from chalicelib.drift.judge import judge
-from chalicelib.drift.scan import look, verified
-from chalicelib.drift.snapshot import COVERAGE
-from chalicelib.kernel.errors import NoBaseline
-
-if TYPE_CHECKING:
-    from chalicelib.drift.baseline import Baseline
-    from chalicelib.drift.desk import Target
-    from chalicelib.drift.finding import Finding
-    from chalicelib.drift.snapshot import Snapshot
-    from chalicelib.drift.state import State
-    from chalicelib.wiring import Services
+from chalicelib.drift import approval, state
+from chalicelib.drift.baseline import Predicate
+from chalicelib.drift.finding import Disposition, Finding
+from chalicelib.drift.scan import look
+from chalicelib.kernel import names
+from chalicelib.kernel.errors import NoBaseline, NotFound
 
 group = typer.Typer(no_args_is_help=True, help="What people sign for.")
 app.add_typer(group, name="baseline")
@@ -33,6 +28,7 @@ app.add_typer(group, name="baseline")
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="e.g. orders-prod")]
 Replace = Annotated[bool, typer.Option(help="Give up the proposal that is open.")]
 Comment = Annotated[str, typer.Option(help="Why; it is recorded.")]
+_STATE = {"target", "required", "version", "baseline", "proposal"}  # what is told of a decision
 
 
 @group.command("propose")
@@ -43,6 +39,16 @@ def propose(
     as_json: JsonFlag = False,
 ) -> None:
     """Take a snapshot now and ask for it to become the baseline."""
+    there = remote()
+    asked = Propose(comment=comment, replace=replace)
+    told, gaps = _propose_there(there, target, asked) if there else _propose_here(target, asked)
+    if gaps:
+        say(f"not complete; could not be read: {', '.join(gaps)}", "bold yellow")
+    _tell(told, as_json=as_json)
+
+
+def _propose_here(target: str, asked: Propose) -> tuple[Baseline, list[str]]:
+    """The target's baselines with the proposal, and what could not be read in full."""
     held = services()
     one = held.settings.target(target)
     source = held.source(held.dsn(one))
@@ -56,12 +62,18 @@ def propose(
             identity=look_at.identity,
             read_at=look_at.read_at,
             actor=actor(),
-            comment=comment,
-            replace=replace,
+            comment=asked.comment,
+            replace=asked.replace,
         )
-    if _gaps(taken):
-        say(f"not complete; could not be read: {', '.join(_gaps(taken))}", "bold yellow")
-    _tell(one, now, as_json=as_json)
+    return baselines.of(one, now), baselines.gaps(taken)
+
+
+def _propose_there(there: There, target: str, asked: Propose) -> tuple[Baseline, list[str]]:
+    """Likewise, read by a worker."""
+    slug = names.target(target).slug
+    job = there.do("propose", asked, target=target)
+    told: Proposal = done(there, "proposal", job, job.target, f"holdfast baseline show {slug}")
+    return there.do("baseline", target=target), told.gaps
 
 
 @group.command("approve")
@@ -74,107 +86,98 @@ def approve(
     as_json: JsonFlag = False,
 ) -> None:
     """Agree to the open proposal; with the last approval needed, the baseline is signed."""
-    held = services()
-    one = held.settings.target(target)
-    with held.desk.locks.hold(one.lock):
-        now = approval.approve(held.desk, one, actor=actor(), proposal=proposal, comment=comment)
-    _tell(one, now, as_json=as_json)
+    over = way()
+    if not proposal and isinstance(over, There):  # there, nobody agrees to what they do not name
+        proposal = _open(over.do("baseline", target=target)).id
+    told = over.do("approve", Approve(proposal=proposal, comment=comment), target=target)
+    _tell(told, as_json=as_json)
 
 
-def _tell(target: Target, now: State, *, as_json: bool) -> None:
-    open_one = now.proposal
+def _open(told: Baseline) -> state.Proposal:
+    """The open proposal. Raises: NotFound, without one."""
+    if told.proposal is None:
+        raise NotFound(
+            f"nothing is proposed for {told.target}",
+            next_step=f"holdfast baseline propose {names.target(told.target).slug}",
+        )
+    return of(told.proposal, state.Proposal)
+
+
+def _tell(told: Baseline, *, as_json: bool) -> None:
+    """Which proposal is open and whom it needs, or that the baseline is in force."""
     if as_json:
-        emit(_encode(target, now))
-    if open_one is None:
-        signed = now.baseline
-        if signed is not None:
-            say(f"{target.stream}: {signed.proposal} signed and in force, root {signed.root}")
-            say(f"next: holdfast scan {target.slug}", "bold")
+        emit({key: value for key, value in builtins(told).items() if key in _STATE})
+    slug = names.target(told.target).slug
+    if told.proposal is None:
+        if told.baseline is not None:
+            signed = of(told.baseline, state.Signed)
+            say(f"{told.target}: {signed.proposal} signed and in force, root {signed.root}")
+            say(f"next: holdfast scan {slug}", "bold")
         return
+    open_one = _open(told)
     have = len(open_one.people())
     say(
-        f"{target.stream}: {open_one.id} proposed by {open_one.by.name}, "
+        f"{told.target}: {open_one.id} proposed by {open_one.by.name}, "
         f"{open_one.objects} objects, root {open_one.root}"
     )
-    say(f"approved by {have} of {target.approvals} people")
+    say(f"approved by {have} of {told.required} people")
     others = " and ".join(sorted({open_one.by.name, *open_one.people()}))
     say(
-        f"next, somebody else than {others}: holdfast baseline show {target.slug}, then: "
-        f"holdfast baseline approve {target.slug} --proposal {open_one.id}",
+        f"next, somebody else than {others}: holdfast baseline show {slug}, then: "
+        f"holdfast baseline approve {slug} --proposal {open_one.id}",
         "bold",
     )
-
-
-def _encode(target: Target, now: State) -> dict[str, Any]:
-    return {
-        "target": target.stream,
-        "required": target.approvals,
-        "baseline": msgspec.to_builtins(now.baseline),
-        "proposal": msgspec.to_builtins(now.proposal),
-    }
 
 
 @group.command("show")
 def show(target: TargetArgument, as_json: JsonFlag = False) -> None:
     """Show the baseline in force, the open proposal, and what it would change."""
-    held = services()
-    one = held.settings.target(target)
-    now = held.desk.states.get(one.stream)
-    base = _verified_or_none(held, one, now)
-    proposed = now.proposal
-    taken = None if proposed is None else decide.load(held.desk, proposed.sha256, proposed.root)
-    changes = [] if taken is None or base is None else _changes(held, one, base.snapshot, taken)
+    over = way()
+    try:
+        told: Baseline = over.do("baseline", target=target)
+    except NotFound as error:
+        over.do("target", target=target)  # if it is the target that is not there, this says so
+        raise NoBaseline(error.message, next_step=error.next_step) from error
     if as_json:
-        value = _encode(one, now)
-        value["predicate"] = None if base is None else msgspec.to_builtins(base.predicate)
-        value["would_change"] = [msgspec.to_builtins(change) for change in changes]
-        emit(value)
+        emit(builtins(told))
         return
-    if base is not None:
-        _show_base(one, base)
-    if proposed is not None and taken is not None:
-        table.pairs(
-            [
-                ("proposal", proposed.id),
-                ("proposed by", f"{proposed.by.name} ({proposed.by.via}) at {proposed.at}"),
-                (
-                    "approved by",
-                    [f"{v.by.name} ({v.by.via})" for v in proposed.approvals] or "nobody",
-                ),
-                ("needs", f"{one.approvals} people other than {proposed.by.name}"),
-                ("objects", _kinds(taken)),
-                ("root", proposed.root),
-                *([("comment", proposed.comment)] if proposed.comment else []),
-                *([("not in it", _gaps(taken))] if _gaps(taken) else []),
-            ]
-        )
-        if base is not None:
-            say(f"{len(changes)} changes from the baseline in force")
-            table.findings([(change, Disposition.OPEN) for change in changes])
-    if base is None and proposed is None:
-        raise NoBaseline(
-            f"{one.stream} has no baseline yet",
-            next_step=f"holdfast baseline propose {one.slug}",
-        )
+    if told.predicate is not None:
+        root = of(told.baseline, state.Signed).root
+        _show_base(told.target, told.required, told.predicate, told.signed, root, told.key)
+    if told.proposal is None:
+        return
+    proposed = _open(told)
+    table.pairs(
+        [
+            ("proposal", proposed.id),
+            ("proposed by", f"{proposed.by.name} ({proposed.by.via}) at {proposed.at}"),
+            ("approved by", [f"{v.by.name} ({v.by.via})" for v in proposed.approvals] or "nobody"),
+            ("needs", f"{told.required} people other than {proposed.by.name}"),
+            ("objects", _kinds(told.objects)),
+            ("root", proposed.root),
+            *([("comment", proposed.comment)] if proposed.comment else []),
+            *([("not in it", told.gaps)] if told.gaps else []),
+        ]
+    )
+    if told.predicate is not None:
+        say(f"{len(told.would_change)} changes from the baseline in force")
+        changes = [of(change, Finding) for change in told.would_change]
+        table.findings([(change, Disposition.OPEN) for change in changes])
 
 
-def _verified_or_none(held: Services, target: Target, now: State) -> Baseline | None:
-    return None if now.baseline is None else verified(held.desk, target, now)
-
-
-def _changes(held: Services, target: Target, before: Snapshot, after: Snapshot) -> list[Finding]:
-    return [
-        find(target.stream, change, judge(change, held.desk.rules), When(not_after=""))
-        for change in diff(before, after)
-    ]
-
-
-def _show_base(target: Target, base: Baseline) -> None:
-    said = base.predicate
+def _show_base(
+    target: str,
+    required: int,
+    predicate: dict[str, Any],
+    objects: dict[str, int],
+    root: str,
+    key: str,
+) -> None:
+    said = of(predicate, Predicate)
     table.pairs(
         [
             ("baseline", said.proposal),
-            ("target", target.stream),
+            ("target", target),
             (
                 "proposed by",
                 f"{said.proposed.by.name} ({said.proposed.by.via}) at {said.proposed.at}",
@@ -184,33 +187,26 @@ def _show_base(target: Target, base: Baseline) -> None:
                 [f"{vote.by.name} ({vote.by.via}) at {vote.at}" for vote in said.approved]
                 or "nobody",
             ),
-            ("required", f"{said.required} when signed, {target.approvals} now"),
+            ("required", f"{said.required} when signed, {required} now"),
             ("read at", said.read_at),
-            ("objects", _kinds(base.snapshot)),
-            ("root", base.snapshot.root.hex()),
-            ("signed with", base.key),
+            ("objects", _kinds(objects)),
+            ("root", root),
+            ("signed with", key),
             *([("comment", said.comment)] if said.comment else []),
         ]
     )
 
 
-def _gaps(taken: Snapshot) -> list[str]:
-    """The kinds that could not be read in full."""
-    return sorted(name for kind, name in taken.objects if kind == COVERAGE)
-
-
-def _kinds(taken: Snapshot) -> str:
-    return f"{len(taken.objects)}: {table.kinds(kind for kind, _ in taken.objects)}"
+def _kinds(objects: dict[str, int]) -> str:
+    return f"{sum(objects.values())}: {table.kinds(Counter(objects).elements())}"
 
 
 @group.command("verify")
 def verify(target: TargetArgument, as_json: JsonFlag = False) -> None:
     """Verify signature, subject digests, stored bytes and approvals. Exit 0 or 1; 3 without one."""
-    held = services()
-    one = held.settings.target(target)
-    base = verified(held.desk, one, held.desk.states.get(one.stream))
+    told: Verification = way().do("verify", target=target)
     if as_json:
-        emit({"verified": True, "key": base.key, "predicate": msgspec.to_builtins(base.predicate)})
+        emit(builtins(told))
         return
     say("signature, subject, stored snapshot, Merkle root, approvals: verified", "green")
-    _show_base(one, base)
+    _show_base(told.target, told.required, told.predicate, told.objects, told.root, told.key)

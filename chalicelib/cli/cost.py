@@ -37,6 +37,7 @@ def cost(
     interface_endpoints: Annotated[
         int, typer.Option(help="For private databases: endpoints times zones.")
     ] = 0,
+    api_requests: Annotated[int, typer.Option(help="Requests of the API in a month.")] = 0,
     prices: Annotated[
         Path | None, typer.Option(help="Another price list than the shipped.")
     ] = None,
@@ -63,6 +64,7 @@ def cost(
             secrets=secrets,
             nat_gateways=nat_gateways,
             endpoint_zones=interface_endpoints,
+            api_requests=api_requests,
         ),
         listed,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,23 +11,21 @@ import msgspec
 import typer
 from rich.text import Text
 
+from chalicelib.api.types import Record, RecordQuery, Records
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
 from chalicelib.cli.reconcile import reconcile_command
+from chalicelib.cli.remote import builtins, way
 from chalicelib.cli.text import clip, emit, out, plain, say
 from chalicelib.drift.finding import SHORT_ID
 from chalicelib.evidence import note
-from chalicelib.evidence.personal import Reveal, Visibility
-from chalicelib.kernel import merkle, names, personal
-from chalicelib.kernel.errors import Malformed, NotFound, UsageError
-from chalicelib.kernel.record import entry_at
+from chalicelib.evidence.personal import Visibility
+from chalicelib.kernel import names, personal
+from chalicelib.kernel.errors import Malformed, UsageError
 
 if TYPE_CHECKING:
-    from chalicelib.evidence.personal import Shown
     from chalicelib.evidence.report import Problem, Report
-    from chalicelib.kernel.personal import Sealed
-    from chalicelib.kernel.record import Entry
 
 group = typer.Typer(no_args_is_help=True, help="The evidence log.")
 app.add_typer(group, name="evidence")
@@ -47,33 +44,43 @@ def ls(
     as_json: JsonFlag = False,
 ) -> None:
     """List records, oldest first, each verified against the signed checkpoint."""
-    held = services()
     stream = str(names.target(target)) if target else ""
-    size = held.log.size()
-    chosen: deque[Entry] = deque(maxlen=last)
-    for entry in held.log.read(0, size):
-        if stream in {"", entry.record.stream} and kind in {"", entry.record.kind}:
-            chosen.append(entry)
-    reveal = Reveal(held.subjects, held.log)
+    chosen, size = _newest(RecordQuery(stream=stream, kind=kind or None, order="desc"), last)
     if as_json:
-        emit([_encode(entry, reveal) for entry in chosen])
+        emit([_encode(one) for one in chosen])
         return
-    table.grid(*_listed(list(chosen), reveal))
+    table.grid(*_listed(chosen))
     say(f"{len(chosen)} of {size} records")
 
 
-def _listed(entries: list[Entry], reveal: Reveal) -> tuple[list[str], list[list[str]]]:
+def _newest(asked: RecordQuery, last: int) -> tuple[list[Record], int]:
+    """At most ``last`` records, oldest first, and how many the log had when they were asked for."""
+    over = way()
+    found: list[Record] = []
+    size: int | None = None
+    while len(found) < last:
+        limit = min(last - len(found), over.most)
+        page: Records = over.do("records", msgspec.structs.replace(asked, limit=limit))
+        found += page.items
+        size = page.size if size is None else size
+        if page.next is None:
+            break
+        asked = msgspec.structs.replace(asked, cursor=page.next)
+    return found[::-1], size or 0
+
+
+def _listed(found: list[Record]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: four columns on a terminal, all fields on one line in a pipe."""
     fields = [
         (
-            str(entry.index),
-            entry.record.at[:19] + "Z",
-            f"{entry.record.stream} {entry.record.seq}",
-            entry.record.kind,
-            f"{entry.record.actor.name} ({entry.record.actor.via})",
-            _says(reveal.body(entry, lambda _sealed, shown: shown.says)),
+            str(one.record),
+            one.at[:19] + "Z",
+            f"{one.stream} {one.seq}",
+            one.kind,
+            f"{one.actor.get('name')} ({one.actor.get('via')})",
+            _says(one.body),
         )
-        for entry in entries
+        for one in found
     ]
     if not out().is_terminal:
         return ["record", "at", "stream, seq", "kind", "by", "says"], [list(row) for row in fields]
@@ -88,30 +95,18 @@ def show(
     record: Annotated[int, typer.Argument(min=0, help="Its place in the log, from 0.")],
 ) -> None:
     """Print one record as JSON, with the hash of its leaf; what is sealed, as far as it opens."""
-    held = services()
-    if record >= held.log.size():
-        raise NotFound(f"the log has {held.log.size()} records; the last is {held.log.size() - 1}")
-    entry = entry_at(held.log, record)
-    reveal = Reveal(held.subjects, held.log)
-    wrong = [
-        shown
-        for sealed in personal.sealed_in(entry.body)
-        if (shown := reveal.value(sealed, entry.record.kind, entry.record.stream)).state
-        is Visibility.WRONG
-    ]
-    emit(_encode(entry, reveal))
-    for shown in wrong:
-        say(shown.says, "bold red")
+    found: Record = way().do("record", record=record)
+    wrong = [one for one in _sealed(found.body) if one.get("state") == Visibility.WRONG.value]
+    emit(_encode(found))
+    for one in wrong:
+        say(str(one.get("says")), "bold red")
     finish(1 if wrong else 0)
 
 
 @group.command("checkpoint")
 def checkpoint() -> None:
     """Print the newest signed checkpoint: kept elsewhere, it holds the log to what it was."""
-    data = services().log.checkpoint()
-    if data is None:
-        raise NotFound("the log is empty and has no checkpoint yet")
-    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.write(way().do("checkpoint"))
     sys.stdout.buffer.flush()
 
 
@@ -232,28 +227,30 @@ def _line(label: str, problem: Problem) -> Text:
     return text
 
 
-def _encode(entry: Entry, reveal: Reveal) -> dict[str, Any]:
-    value: dict[str, Any] = {"record": entry.index, **msgspec.to_builtins(entry.record)}
-    value.pop("body_ref", None)
-    value["body"] = reveal.body(entry, _beside)
-    value["leaf_hash"] = merkle.leaf_hash(entry.leaf).hex()
+def _encode(one: Record) -> dict[str, Any]:
+    value: dict[str, Any] = builtins(one)
+    if one.leaf is None:
+        value.pop("leaf")
     return value
 
 
-def _beside(sealed: Sealed, shown: Shown) -> dict[str, Any]:
-    """A sealed value as it stands in the record, and beside it what can be said about it."""
-    said: dict[str, Any] = {"state": shown.state.value, "says": shown.says}
-    if shown.state is Visibility.OPEN:
-        said["value"] = shown.value
-    if shown.state is Visibility.ERASED:
-        said |= {"at": shown.at, "by": shown.by, "record": shown.record}
-    return {personal.MARK: msgspec.to_builtins(sealed), **said}
+def _sealed(value: Any) -> list[dict[str, Any]]:
+    """What is told of each sealed value, wherever in a body it stands."""
+    if isinstance(value, list):
+        return [one for item in value for one in _sealed(item)]
+    if not isinstance(value, dict):
+        return []
+    if personal.MARK in value and "says" in value:
+        return [value]
+    return [one for item in value.values() for one in _sealed(item)]
 
 
 def _says(body: dict[str, Any]) -> str:
-    parts = [
-        body[key][:SHORT_ID] if key in {"id", "proposal"} else body[key]
-        for key in ("outcome", "proposal", "id", "severity", "title", "until", "reason", "name")
-        if isinstance(body.get(key), str)
-    ]
+    parts = []
+    for key in ("outcome", "proposal", "id", "severity", "title", "until", "reason", "name"):
+        value = body.get(key)
+        for sealed in _sealed(value) if isinstance(value, dict) else []:
+            value = sealed["says"]
+        if isinstance(value, str):
+            parts.append(value[:SHORT_ID] if key in {"id", "proposal"} else value)
     return clip(plain(" ".join(parts)), 90)

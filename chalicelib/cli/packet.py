@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,20 +12,19 @@ import msgspec
 import typer
 from rich.text import Text
 
+from chalicelib.api import packets as parts
+from chalicelib.api.client import There
+from chalicelib.api.types import MakePacket, Packet
 from chalicelib.cli import timestamp as stamping
 from chalicelib.cli import trust as trusting
 from chalicelib.cli.app import JsonFlag, actor, finish, services, settings_or_none
 from chalicelib.cli.evidence import group
 from chalicelib.cli.progress import reading
-from chalicelib.cli.reconcile import moment
+from chalicelib.cli.remote import done, of, remote
 from chalicelib.cli.text import count, emit, out, plain, say
 from chalicelib.evidence import trust
-from chalicelib.evidence.manifest import Filter, Period
 from chalicelib.evidence.verdict import Answer
-from chalicelib.kernel import names
-from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import CouldNotTell, Fork, Malformed, NotFound, UsageError
-from chalicelib.kernel.kinds import KINDS
+from chalicelib.kernel.errors import CouldNotTell, Fork, Malformed, UsageError
 from chalicelib.local import faults
 from chalicelib.settings import read_bounded
 
@@ -35,14 +33,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import BinaryIO
 
-    from chalicelib.evidence.closing import Closed
+    from chalicelib.evidence.manifest import Filter, Period
     from chalicelib.evidence.trust import Policy
     from chalicelib.evidence.verdict import Verdict
     from chalicelib.wiring import Services
 
 MAX_GAPS = 20  # shown; --json has all of them
-_DAY_CHARACTERS = len("2026-10-01")
-_YEARS = (1970, 9_998)
 _STYLES = {
     Answer.VERIFIED: "bold green",
     Answer.UNWITNESSED: "bold yellow",
@@ -73,21 +69,36 @@ def packet(
     """Write a packet that proves a period offline. Closes the period, and records who took it.
 
     When it closes the period, the configured witnesses and the authority are asked about it. Exit 0
-    once it is written, also where it is UNWITNESSED.
+    once it is written, also where it is UNWITNESSED. Over the API a worker builds it, and asks
+    nobody.
     """
+    there = remote()
+    if there is not None:
+        if offline:
+            raise UsageError(
+                "whoever builds a packet for the API asks nobody", next_step="leave --offline out"
+            )
+        asked = MakePacket(start=start, end=end, targets=target or [], kinds=kind or [])
+        _fetch(there, asked, file, as_json=as_json)
+        return
+    _write(
+        start, end, file, parts.select(target or [], kind or []), offline=offline, as_json=as_json
+    )
+
+
+def _write(
+    start: str, end: str, file: Path, asked: Filter, *, offline: bool, as_json: bool
+) -> None:
+    """Build the packet here."""
     from chalicelib.wiring import packets  # noqa: PLC0415 - other commands do without it
 
     held = services()
     period = _period(start, end, held.desk.clock.now())
-    asked = Filter(
-        tuple(sorted({str(names.target(one)) for one in target or ()})),
-        tuple(sorted({_kind(one) for one in kind or ()})),
-    )
     who = actor()
     with _written(file) as stream, reading("packet") as progress:
         size = held.log.size()
         closed = packets.close(held, period, who, progress)
-        _check_targets(held, asked, closed)
+        parts.check_targets(held, asked, closed)
         if closed.at >= size and not offline:
             _anchor(held)
         built = packets.make(held, period, asked, closed, out=stream, progress=progress)
@@ -109,6 +120,34 @@ def packet(
         say(
             f"next: holdfast evidence verify {file}; others need --trust (evidence trust prints it)"
         )
+
+
+def _fetch(there: There, asked: MakePacket, file: Path, *, as_json: bool) -> None:
+    """Have the packet built there, and fetch it; it is written only if it is what was built."""
+    with _written(file) as stream:
+        job = there.do("packet_make", asked)
+        told: Packet = done(there, "packet", job, "packet", f"GET /v1/packets/{job.id}")
+        there.fetch(told, stream)
+    if as_json:
+        emit(
+            {
+                "file": str(file),
+                "verdict": told.verdict,
+                "packet": told.sha256,
+                "file_sha256": told.file_sha256,
+                "size_bytes": told.size_bytes,
+                "records": told.records,
+            }
+        )
+        return
+    words = f"  {told.start} up to {told.end}, {told.records} records shown, says the API"
+    verdict = of(told.verdict, Answer)
+    out().print(Text.assemble((verdict.value, _STYLES[verdict]), plain(words)))
+    say(f"written to {file}, {told.size_bytes} bytes, packet {told.sha256}", "bold")
+    say(
+        f"next: holdfast evidence verify {file} --trust FILE, with the log's key or trust policy "
+        "from its operator"
+    )
 
 
 @group.command("verify")
@@ -161,41 +200,10 @@ def _anchor(held: Services) -> None:
 
 def _period(start: str, end: str, now: datetime) -> Period:
     """From the texts of the command line; what is left of today is not in it."""
-    since, until = moment(start), moment(end)
-    if not _YEARS[0] <= since.year <= until.year <= _YEARS[1]:
-        raise UsageError(f"--from and --to lie in the years {_YEARS[0]} to {_YEARS[1]}, in order")
-    if len(end) == _DAY_CHARACTERS:
-        until += timedelta(days=1)
-    if since >= now:
-        raise UsageError(f"--from {start} is yet to come")
-    if until > now:
-        say(f"the period ends now, at {timestamp(now)}: what is yet to come is not in it")
-        until = now
-    if since >= until:
-        raise UsageError(f"--from {start} does not come before --to {end}")
-    return Period(timestamp(since), timestamp(until))
-
-
-def _kind(text: str) -> str:
-    """A kind of records, or the beginning of some up to a dot. Raises: UsageError."""
-    if not any(f"{one}.".startswith(f"{text}.") for one in KINDS):
-        raise UsageError(
-            f"no kind of record {text[:80]!r}; known: {', '.join(sorted(KINDS))}",
-            next_step="one of them, or what stands before its dot, e.g. finding",
-        )
-    return text
-
-
-def _check_targets(held: Services, asked: Filter, closed: Closed) -> None:
-    """Return if each target is known. Raises: NotFound: a misspelt name would look clean."""
-    known = {one.name for one in closed.census.streams}
-    known |= {one.stream for one in held.settings.targets()}
-    for name in asked.targets:
-        if name not in known:
-            raise NotFound(
-                f"no target {name} is configured, or has a record in the period",
-                next_step="holdfast target ls",
-            )
+    found, cut = parts.period(start, end, now)
+    if cut:
+        say(f"the period ends now, at {found.end}: what is yet to come is not in it")
+    return found
 
 
 def _policy(path: Path | None) -> Policy:

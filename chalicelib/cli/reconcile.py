@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,10 +11,11 @@ from chalicelib.cli.app import finish
 from chalicelib.cli.progress import reading
 from chalicelib.cli.text import count, emit, out, plain, say
 from chalicelib.evidence.account import DELAY, Severity
-from chalicelib.kernel.errors import UsageError
+from chalicelib.kernel.clock import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from chalicelib.evidence.account import Problem, Report
 
@@ -50,21 +50,6 @@ def reconcile_command(
     else:
         show(report)
     finish(report.exit_code)
-
-
-def moment(text: str) -> datetime:
-    """The UTC moment of ``2026-10-01`` or ``2026-10-01T02:00Z``. Raises: UsageError."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"not a day or a moment: {text[:80]!r}; expected 2026-10-01 or 2026-10-01T02:00Z"
-        ) from None
-    if found.tzinfo is None:
-        if found.time() != time():
-            raise UsageError(f"a moment needs its timezone: {text[:80]!r}; expected {text[:80]}Z")
-        found = found.replace(tzinfo=UTC)
-    return found.astimezone(UTC)
 
 
 def encode(report: Report) -> dict[str, Any]:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
+from chalicelib.api import jobs
+from chalicelib.api.client import There, failed, of_failure
+from chalicelib.api.types import FindingQuery, StartScan, Targets
+from chalicelib.api.types import Scan as Told
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
+from chalicelib.cli.remote import ended, of, pages, remote
 from chalicelib.cli.text import complain, emit, out, plain, say
 from chalicelib.drift import finding
-from chalicelib.drift.finding import SHORT_ID, Disposition
+from chalicelib.drift.finding import SHORT_ID, Disposition, Finding
 from chalicelib.drift.scan import Outcome, Result, scan
+from chalicelib.kernel import names
 from chalicelib.kernel.errors import Busy, HoldfastError, UsageError
 from chalicelib.postgres.connection import carries_password
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.drift.desk import Target
-    from chalicelib.wiring import Services
+
+    Work = Callable[[], Result | HoldfastError]
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 
@@ -35,20 +45,24 @@ def scan_command(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Snapshot, verify the baseline, diff, judge, record. Exit 0 clean, 1 findings, 3 unknown."""
-    held = services()
-    chosen = _chosen(held, targets or [])
+    """Snapshot, verify the baseline, diff, judge, record. Exit 0 clean, 1 findings, 3 unknown.
+
+    Over the API a worker does it; whoever stops waiting does not stop the scan.
+    """
+    there = remote()
+    chosen = _chosen_there(there, targets or []) if there else _chosen_here(targets or [])
     results: list[Result] = []
     failures: list[tuple[str, HoldfastError]] = []
-    for target, dsn in chosen:
+    for target, work in chosen:
         try:
-            source = held.source(dsn or held.dsn(target))
-            with reading(target.stream) as progress:
-                results.append(scan(held.desk, target, source, actor=actor(), progress=progress))
+            found = work()
         except (Busy, UsageError) as error:
-            failures.append((target.stream, error))
-            complain(f"{target.stream}: {error.message}", error.next_step)
+            found = error
+        if isinstance(found, HoldfastError):
+            failures.append((target, found))
+            complain(f"{target}: {found.message}", found.next_step)
             continue
+        results.append(found)
         if not as_json:
             _show(results[-1])
     code = exit_code(results, failures)
@@ -66,20 +80,81 @@ def scan_command(
     finish(code)
 
 
-def _chosen(held: Services, names: list[str]) -> list[tuple[Target, str]]:
-    """The targets to scan, each with a DSN if it was given instead of a name."""
-    dsns = [name for name in names if is_dsn(name)]
+def _chosen_here(given: list[str]) -> list[tuple[str, Work]]:
+    """The targets to scan, each with what scans it."""
+    held = services()
+
+    def work(target: Target, dsn: str) -> Result:
+        source = held.source(dsn or held.dsn(target))
+        with reading(target.stream) as progress:
+            return scan(held.desk, target, source, actor=actor(), progress=progress)
+
+    dsns = [name for name in given if is_dsn(name)]
     if dsns:
-        if len(names) > 1:
+        if len(given) > 1:
             raise UsageError("give target names, or one DSN, not both")
-        return [(held.unnamed(dsns[0]), dsns[0])]
-    chosen = [held.settings.target(name) for name in names or sorted(held.settings.file.targets)]
+        unnamed = held.unnamed(dsns[0])
+        return [(unnamed.stream, functools.partial(work, unnamed, dsns[0]))]
+    chosen = [held.settings.target(name) for name in given or sorted(held.settings.file.targets)]
     if not chosen:
         raise UsageError(
             "no targets are configured",
             next_step="holdfast target add NAME --dsn-env VARIABLE, or: holdfast scan DSN",
         )
-    return [(target, "") for target in dict.fromkeys(chosen)]
+    return [(one.stream, functools.partial(work, one, "")) for one in dict.fromkeys(chosen)]
+
+
+def _chosen_there(there: There, given: list[str]) -> list[tuple[str, Work]]:
+    """Likewise over the API: all of them are there before any is scanned."""
+    if any(is_dsn(name) for name in given):
+        raise UsageError(
+            "a DSN is scanned from here, and not over the API",
+            next_step="a target's name; holdfast target ls",
+        )
+    checked = [str(names.target(name)) for name in given]
+    seen: Targets = there.do("targets")
+    known = [one.target for one in seen.items]
+    for name in checked:
+        if name not in known:
+            there.do("target", target=name)  # it says why not
+    if not known:
+        raise UsageError("there are no targets that you may see", next_step="holdfast whoami")
+    chosen = dict.fromkeys(checked or known)
+    return [(name, functools.partial(_scan_there, there, name)) for name in chosen]
+
+
+def _scan_there(there: There, target: str) -> Result | HoldfastError:
+    """What a scan found that is asked for and waited for, or why nobody did it."""
+    slug = names.target(target).slug
+    asked = there.do("scan_start", StartScan(target=target))
+    told: Told = ended(there, "scan", asked, target, f"holdfast drift ls {slug}")
+    if told.state != jobs.DONE:
+        return of_failure(told.failure)
+    present = {}
+    if told.found:
+        page = FindingQuery(target=target, limit=there.most)
+        present = {one.id: one for one in pages(there, page)}
+    fields = Finding.__struct_fields__
+    findings = [
+        (Finding(*(getattr(present[key], name) for name in fields)), now)
+        for key, now in told.found
+        if key in present
+    ]
+    if len(findings) < len(told.found):
+        say(f"{target}: {len(told.found) - len(findings)} of its findings are gone since", "dim")
+    return Result(
+        target=told.target,
+        outcome=of(told.outcome, Outcome),
+        findings=findings,
+        closed=told.closed,
+        objects=told.snapshot.objects if told.snapshot else 0,
+        root=told.snapshot.root if told.snapshot else "",
+        baseline=told.baseline or "",
+        at=told.scanned_at or "",
+        index=told.record or 0,
+        entries=[],
+        failure=failed(told.failure.code, told.failure.message) if told.failure else None,
+    )
 
 
 def is_dsn(text: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,17 +15,20 @@ import typer
 from chalicelib.cli import duration
 from chalicelib.cli.app import actor, app, finish, load_settings, services
 from chalicelib.cli.bell import ThreadBell
+from chalicelib.cli.counter import Counter, address
 from chalicelib.cli.service import GRACE_SECONDS, Installation, Service
 from chalicelib.cli.signals import stopped_by_signals
 from chalicelib.cli.spoken import ADD_ONE, NO_TARGETS, Words
+from chalicelib.evidence.group import GroupJournal
 from chalicelib.kernel.errors import ConfigError, UsageError
 from chalicelib.local.queue import SqliteQueue
 from chalicelib.postgres.connection import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from chalicelib.drift.desk import Target
+    from chalicelib.drift.desk import Desk, Target
+    from chalicelib.drift.schedule import Message
     from chalicelib.drift.source import Source
     from chalicelib.wiring import Services
 
@@ -43,15 +48,22 @@ def serve_command(
     once: Annotated[
         bool, typer.Option("--once", help="One tick, and what the queue has left; then exit.")
     ] = False,
+    listen: Annotated[
+        str, typer.Option(help="Where the API is, HOST:PORT; TLS beyond this machine is a proxy's.")
+    ] = "127.0.0.1:8420",
+    api: Annotated[
+        bool, typer.Option("--api/--no-api", help="Serve the API, or the schedule alone.")
+    ] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document a line on stdout.")
     ] = False,
 ) -> None:
-    """Scan every target on a schedule until SIGTERM or SIGINT; a second one ends at once.
+    """Scan every target on a schedule, and serve the API, until SIGTERM or SIGINT.
 
-    Exit 0 when stopped. With --once, what is recorded for the tick: 0 clean, 1 findings, 3 unknown.
+    A second one ends at once. Exit 0 when stopped. With --once there is no API, and what is
+    recorded for the tick decides: 0 clean, 1 findings, 3 unknown.
     """
-    period = duration.period(every)
+    period, where = duration.period(every), address(listen)
     held = services()
     if held.settings.file.aws is not None:
         raise UsageError(
@@ -68,12 +80,18 @@ def serve_command(
             held.desk.clock,
             visibility_seconds=2.0 * scan_seconds + GRACE_SECONDS,
         )
+        bell, journal = ThreadBell(), GroupJournal(held.desk.journal)
+        configured = _Configured(held)
+        counter = Counter(configured.services, orders, bell, journal)
+        configured.other = counter.other
+        emit = _Lines() if as_json else Words(held.desk.clock)
         service = Service(
-            installation=_Configured(held),
+            installation=configured,
             orders=orders,
             clock=held.desk.clock,
-            bell=ThreadBell(),
-            emit=_Lines() if as_json else Words(held.desk.clock),
+            bell=bell,
+            emit=emit,
+            journal=journal,
             jitter=lambda: secrets.randbelow(1_000) / 1_000,
             actor=actor(),
             period=period,
@@ -81,30 +99,74 @@ def serve_command(
             per_place=bounds.scans_per_host,
             once=once,
         )
-        with stopped_by_signals(service.stop):
+        with contextlib.ExitStack() as stack:
+            if api and not once:
+                server = counter.open(where, emit)
+                stack.callback(server.close)
+                emit({"event": "listening", "url": f"http://{listen}"})
+            stack.enter_context(stopped_by_signals(service.stop))
             code = service.run()
     finish(code)
 
 
 class _Configured:
-    """What is configured now: the settings are read again at every tick, and kept if unchanged."""
+    """What is configured now: the settings are read again at every tick, and kept if unchanged.
+
+    For the API they are read again as soon as one of their files is another.
+    """
 
     def __init__(self, held: Services) -> None:
+        self._lock = threading.Lock()
         self._held = held
         self._found = _installation(held)
+        self._files = _files(held)
+        self.other: Callable[[Message, Desk, bool], list[dict[str, Any]] | None] | None = None
+
+    def services(self) -> Services:
+        """The services of the settings as they are; as they were, where they cannot be read."""
+        with self._lock:
+            files = _files(self._held)
+            if files != self._files:
+                self._files = files
+                with contextlib.suppress(ConfigError):  # the next tick says what is wrong
+                    self._reload()
+            return self._held
 
     def __call__(self) -> Installation:
+        with self._lock:
+            self._reload()
+            if self._found.other is not self.other:
+                self._found = replace(self._found, other=self.other)
+            return self._found
+
+    def _reload(self) -> None:
         loaded = load_settings()
-        if loaded.sha256 != self._found.settings_sha256:
-            old, new = self._held.settings.file, loaded.file
-            if (old.store, old.log, old.aws) != (new.store, new.log, new.aws):
-                raise ConfigError(
-                    f"{loaded.path}: another store or log key than the service runs on",
-                    next_step="stop the service and start it again",
-                )
-            self._held = services()
-            self._found = _installation(self._held)
-        return self._found
+        if loaded.sha256 == self._found.settings_sha256:
+            return
+        old, new = self._held.settings.file, loaded.file
+        if (old.store, old.log, old.aws) != (new.store, new.log, new.aws):
+            raise ConfigError(
+                f"{loaded.path}: another store or log key than the service runs on",
+                next_step="stop the service and start it again",
+            )
+        held = services()
+        self._found = _installation(held)
+        self._held, self._files = held, _files(held)
+
+
+def _files(held: Services) -> list[tuple[int, ...]]:
+    """What tells each file of the settings from the same file when it was another."""
+    loaded = held.settings
+    named = [*loaded.file.rules.files, *loaded.file.policy.files, loaded.file.log.witnesses]
+    found: list[tuple[int, ...]] = []
+    for path in [loaded.path, *(loaded.path.parent / one for one in named if one)]:
+        try:
+            state = path.stat()
+        except OSError:
+            found.append(())
+        else:
+            found.append((state.st_ino, state.st_size, state.st_mtime_ns))
+    return found
 
 
 def _installation(held: Services) -> Installation:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from chalicelib.cli.bell import Bell
     from chalicelib.drift.desk import Desk, Target
-    from chalicelib.drift.schedule import Done, Order
+    from chalicelib.drift.schedule import Done, Message, Order
     from chalicelib.drift.source import Source
     from chalicelib.kernel.clock import Clock
     from chalicelib.kernel.record import Actor, Journal
@@ -63,7 +63,8 @@ class Installation:
 
     ``targets``, and ``places`` (their database hosts, where known), by the targets' full names.
     ``open_source(target, seconds)`` is the reader of a target that takes at most so long; it may
-    raise CouldNotTell and UsageError.
+    raise CouldNotTell and UsageError. ``other(message, desk, dead)`` does a message that is no
+    order, and gives the lines to be told of it; None, for an order.
     """
 
     desk: Desk
@@ -71,6 +72,7 @@ class Installation:
     places: Mapping[str, str]
     open_source: Callable[[Target, float], Source]
     settings_sha256: str
+    other: Callable[[Message, Desk, bool], list[dict[str, Any]] | None] | None = None
 
 
 def in_thread(work: Callable[[], None]) -> None:
@@ -93,6 +95,7 @@ class Service:
 
     ``installation()`` is asked at every tick. ``emit(line)`` tells the world one thing, from any
     thread; what it raises ends the service. ``jitter()`` is a random number from 0 to 1.
+    ``journal``: that of whoever else appends in this process.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Service:
         workers: int,
         per_place: int,
         once: bool = False,
+        journal: Journal | None = None,
         spawn: Callable[[Callable[[], None]], None] = in_thread,
     ) -> None:
         self._load = installation
@@ -124,7 +128,7 @@ class Service:
         self._once = once
         self._spawn = spawn
         self._now: Installation | None = None
-        self._journal: Journal | None = None
+        self._journal = journal
         self._ticked: datetime | None = None
         self._kept: datetime | None = None  # the tick at which the settings could not be read
         self._newest = ""  # the tick that the log had, where none was dispatched
@@ -332,6 +336,9 @@ class Service:
     def _work(self, task: _Task) -> None:
         delivery = task.delivery
         try:
+            if self._other(task):
+                task.lane.delete(delivery.handle)
+                return
             order = schedule.decode(delivery.message.body)
             target = task.installation.targets.get(order.target)
             if target is not None:
@@ -355,6 +362,15 @@ class Service:
             self._again(
                 task, HoldfastError(f"a defect in Holdfast: {type(error).__name__}"), counted=True
             )
+
+    def _other(self, task: _Task) -> bool:
+        """Whether the message was no order, and is done."""
+        work = task.installation.other
+        message, desk = task.delivery.message, task.installation.desk
+        lines = None if work is None else work(message, desk, task.dead)
+        for line in lines or ():
+            self._emit(line)
+        return lines is not None
 
     def _scan(self, task: _Task, target: Target, order: Order) -> Done:
         desk = task.installation.desk

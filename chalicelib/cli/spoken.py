@@ -15,10 +15,32 @@ from chalicelib.kernel.errors import Malformed
 if TYPE_CHECKING:
     from chalicelib.kernel.clock import Clock
 
+SERVER_ERROR: Final = 500
 NO_TARGETS: Final = "no targets are configured"
 ADD_ONE: Final = "holdfast target add NAME --dsn-env VARIABLE, or: holdfast scan DSN"
 
 _STYLES: Final = {"clean": "green", "drift": "red", "refused": "bold red", "unknown": "yellow"}
+
+
+def _request(line: dict[str, Any]) -> None:
+    """Only what went wrong here: who asked what is in the log, and with --json on stdout."""
+    if line["status"] >= SERVER_ERROR:
+        what = f"{line['defect']} at {line['where']}" if "defect" in line else "no answer"
+        _say(f"{line['route']}: {line['status']}, request {line['request']}: {what}", "red")
+
+
+def _job(line: dict[str, Any]) -> None:
+    words = [line.get("kind", "job"), line["job"], line.get("target", ""), line["state"]]
+    if "error" in line:
+        words.append(line["error"])
+    _say("  ".join(word for word in words if word), "yellow" if "error" in line else "")
+
+
+def _listening(line: dict[str, Any]) -> None:
+    _say(f"the API is at {line['url']}; next, elsewhere: holdfast token", "bold")
+
+
+_API: Final = {"listening": _listening, "request": _request, "job": _job}
 
 
 class Words:
@@ -40,15 +62,15 @@ class Words:
                 self._recorded(line)
             case "failed":
                 complain(f"{self._name(line)}: {line['message']}", line["next_step"])
+            case "listening" | "request" | "job" as event:
+                _API[event](line)
             case "stopping":
                 words = f"finishing {count(line['scans'], 'scan')}, at most {line['seconds']} s"
                 _say(words if line["scans"] else "stopping; no scan is under way")
-            case "reclaimed":
+            case "reclaimed" | "left" as event:
+                what = "from the service before" if event == "reclaimed" else "not finished"
                 orders = count(line["orders"], "order")
-                _say(f"{orders} from the service before; the queue delivers them again", "yellow")
-            case "left":
-                orders = count(line["orders"], "order")
-                _say(f"{orders} not finished; the queue delivers them again", "yellow")
+                _say(f"{orders} {what}; the queue delivers them again", "yellow")
             case "dropped":
                 _say(f"{line['target']} is not configured any more; its order is dropped", "yellow")
             case event:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from chalicelib import settings, wiring
+from chalicelib.api.types import Target
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, load_settings, services
+from chalicelib.cli.remote import builtins, way
 from chalicelib.cli.text import count, emit, say
 from chalicelib.kernel import names
 from chalicelib.kernel.errors import UsageError
 from chalicelib.settings import edit
-
-if TYPE_CHECKING:
-    from chalicelib.wiring import Services
 
 group = typer.Typer(no_args_is_help=True, help="What is watched.")
 app.add_typer(group, name="target")
@@ -100,19 +99,18 @@ def add(
 @group.command("ls")
 def ls(*, as_json: JsonFlag = False) -> None:
     """List targets: their baseline, their last scan, their open findings."""
-    held = services()
-    rows = [_row(held, slug) for slug in sorted(held.settings.file.targets)]
+    rows: list[Target] = way().do("targets").items
     if as_json:
-        emit(rows)
+        emit(builtins(rows))
         return
     table.grid(
         ["target", "baseline", "last scan", "findings"],
         [
             [
-                f"{row['target']} ({row['env']})" if row["env"] else str(row["target"]),
+                f"{row.target} ({row.env})" if row.env else row.target,
                 _signed(row),
-                f"{str(row['last_scan'])[:19]}Z {row['outcome']}" if row["last_scan"] else "never",
-                str(row["findings"]),
+                f"{row.last_scan[:19]}Z {row.outcome}" if row.last_scan else "never",
+                str(row.findings),
             ]
             for row in rows
         ],
@@ -120,22 +118,7 @@ def ls(*, as_json: JsonFlag = False) -> None:
     )
 
 
-def _signed(row: dict[str, str | int | None]) -> str:
-    held = [str(row["baseline"])] if row["baseline"] else []
-    held += [f"{row['proposal']} proposed"] if row["proposal"] else []
+def _signed(row: Target) -> str:
+    held = [row.baseline] if row.baseline else []
+    held += [f"{row.proposal} proposed"] if row.proposal else []
     return ", ".join(held) or "none"
-
-
-def _row(held: Services, slug: str) -> dict[str, str | int | None]:
-    one = held.settings.target(slug)
-    now = held.desk.states.get(one.stream)
-    return {
-        "target": one.stream,
-        "env": one.env,
-        "approvals": one.approvals,
-        "baseline": now.baseline.proposal if now.baseline else None,
-        "proposal": now.proposal.id if now.proposal else None,
-        "last_scan": now.last_scan.at if now.last_scan else None,
-        "outcome": now.last_scan.outcome if now.last_scan else None,
-        "findings": len(now.findings),
-    }

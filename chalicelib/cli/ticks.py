@@ -13,10 +13,10 @@ from chalicelib.drift.scan import Outcome
 from chalicelib.kernel.errors import CouldNotTell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from chalicelib.drift.desk import Desk
-    from chalicelib.drift.schedule import Done, Order
+    from chalicelib.drift.schedule import Done, Event, Order
     from chalicelib.kernel.errors import HoldfastError
     from chalicelib.kernel.record import Journal
 
@@ -84,13 +84,16 @@ def scanned(done: Done, order: Order, log: str, titles: Mapping[str, str]) -> li
         line["record"] = heartbeat[-1].index
         if "failure" in body:
             line["failure"] = {key: body["failure"][key] for key in ("code", "message")}
-    lines = [line]
-    for event in schedule.events(done, log):
-        told = {"event": event.type, "id": event.id, "at": event.at, **event.detail}
-        if "title" not in told and told.get("finding") in titles:
-            told["title"] = titles[told["finding"]]
-        lines.append(told)
-    return lines
+    return [line, *told(schedule.events(done, log), titles)]
+
+
+def told(events: Iterable[Event], titles: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """The lines of events; ``titles`` as in :func:`scanned`."""
+    for event in events:
+        line = {"event": event.type, "id": event.id, "at": event.at, **event.detail}
+        if "title" not in line and line.get("finding") in titles:
+            line["title"] = titles[line["finding"]]
+        yield line
 
 
 def failed(what: str, name: str, error: HoldfastError) -> dict[str, Any]:

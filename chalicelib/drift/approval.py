@@ -19,7 +19,7 @@ from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
 from chalicelib.kernel.record import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from chalicelib.drift.desk import Desk, Target
     from chalicelib.drift.snapshot import Snapshot
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 ID_DIGITS = 32  # as of findings
 MIN_PREFIX = 8  # of a proposal's id, "B-" counted
 MAX_COMMENT_BYTES = 500  # of what is signed for; see baseline.MAX_STATEMENT_BYTES
+
+
+def whatever(_now: state.State) -> None:
+    """Nothing was seen before that it would have to be."""
 
 
 def propose(
@@ -41,13 +45,18 @@ def propose(
     comment: str = "",
     accepts: Sequence[str] = (),
     replace: bool = False,
+    request: str = "",
+    seen: Callable[[state.State], None] = whatever,
 ) -> state.State:
     """Record the wish that a snapshot becomes the baseline.
 
     With a target that needs no approvals the baseline is signed at once. ``replace``: give up the
-    proposal that is open, and the approvals that it has. Raises: NotAllowed, if one is open.
+    proposal that is open, and the approvals that it has. ``request``: the id of the request that
+    it answers. ``seen(state)`` raises where the state that this is decided on is not as somebody
+    saw it. Raises: NotAllowed, if one is open.
     """
     now = finish(desk, target, actor)
+    seen(now)
     former = now.proposal
     if former is not None and not replace:
         raise NotAllowed(
@@ -78,6 +87,7 @@ def propose(
         "required": target.approvals,
         "approvers": list(target.approvers),
         "replaces": former.id if former else None,
+        **({"request": request} if request else {}),
     }
     ledger.append(desk, now, [Draft(state.PROPOSED, target.stream, at, actor, body)])
     return finish(desk, target, actor)

@@ -16,7 +16,7 @@ from chalicelib.kernel.personal import Personal
 from chalicelib.kernel.record import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from chalicelib.drift.desk import Desk, Target
     from chalicelib.drift.diff import Change
@@ -28,10 +28,18 @@ MAX_REASON_CHARACTERS = 2_000
 
 
 def suppress(
-    desk: Desk, target: Target, ids: Iterable[str], *, until: date, reason: str, actor: Actor
+    desk: Desk,
+    target: Target,
+    ids: Iterable[str],
+    *,
+    until: date,
+    reason: str,
+    actor: Actor,
+    seen: Callable[[state.State], None] = approval.whatever,
 ) -> str:
     """Record that findings do not count until the end of a day (UTC); returns that moment.
 
+    ``seen(state)`` raises where the state that this is decided on is not as somebody saw it.
     Raises: NotFound, NotAllowed (an unknown cannot be suppressed), UsageError.
     """
     now = desk.clock.now()
@@ -42,6 +50,7 @@ def suppress(
             next_step="suppress until a date by which it will be mended, or accept it",
         )
     found, wanted = _wanted(desk, target, ids)
+    seen(found)
     text = _reason(reason)
     at = timestamp(now)
     ledger.append(
@@ -70,11 +79,13 @@ def accept(
     reason: str,
     actor: Actor,
     replace: bool = False,
+    seen: Callable[[state.State], None] = approval.whatever,
 ) -> state.State:
     """Propose a baseline that takes over these findings' changes, and no others.
 
-    The findings are accepted once people have signed it. Raises: NotFound, NotAllowed, UsageError;
-    NoBaseline, VerificationFailed, where there is no good baseline to start from.
+    The findings are accepted once people have signed it. ``seen``: as of :func:`suppress`. Raises:
+    NotFound, NotAllowed, UsageError; NoBaseline, VerificationFailed, where there is no good
+    baseline to start from.
     """
     text = _reason(reason)
     wanted = set(_wanted(desk, target, ids)[1])
@@ -106,6 +117,7 @@ def accept(
             comment=text,
             accepts=sorted(wanted),
             replace=replace,
+            seen=seen,
         )
 
 

@@ -80,12 +80,18 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def scan(
-    desk: Desk, target: Target, source: Source, *, actor: Actor, progress: Callable[..., None]
+    desk: Desk,
+    target: Target,
+    source: Source | CouldNotTell,
+    *,
+    actor: Actor,
+    progress: Callable[..., None],
+    request: str = "",
 ) -> Result:
     """Scan one target now. Raises: Busy, and as :func:`held`."""
     with desk.locks.hold(target.lock):  # 1
         now = approval.finish(desk, target, actor)
-        return held(desk, target, now, source, actor=actor, progress=progress)
+        return held(desk, target, now, source, actor=actor, progress=progress, request=request)
 
 
 def held(
@@ -97,14 +103,16 @@ def held(
     actor: Actor,
     progress: Callable[..., None],
     scheduled_at: str = "",
+    request: str = "",
 ) -> Result:
     """Steps 2 to 5, for whoever holds the target and has its state as it is now.
 
     ``source`` may be the reason why there is none. ``scheduled_at``: the time of the schedule that
-    the scan is for. Raises: Conflict, where the target's records went on meanwhile;
-    StoreUnavailable, Fork: then nothing was recorded.
+    the scan is for; ``request``: the id of the request that it answers. Raises: Conflict, where the
+    target's records went on meanwhile; StoreUnavailable, Fork: then nothing was recorded.
     """
-    return _Scan(desk, target, now, actor, scheduled_at).run(source, progress)
+    occasion = {"scheduled_at": scheduled_at or None, **({"request": request} if request else {})}
+    return _Scan(desk, target, now, actor, occasion).run(source, progress)
 
 
 class Look(NamedTuple):
@@ -150,12 +158,12 @@ class _Scan:
     """One run, from the state before to the records after."""
 
     def __init__(
-        self, desk: Desk, target: Target, now: State, actor: Actor, scheduled_at: str
+        self, desk: Desk, target: Target, now: State, actor: Actor, occasion: dict[str, Any]
     ) -> None:
         self.desk = desk
         self.target = target
         self.actor = actor
-        self.scheduled_at = scheduled_at
+        self.occasion = occasion  # what it is for, as its record says
         self.started = desk.clock.now()
         self.state = now
         self.failure: HoldfastError | None = None
@@ -332,7 +340,7 @@ class _Scan:
         """What was asked, of whom, as whom, what came back, and what it means."""
         body: dict[str, Any] = {
             "outcome": outcome.value,
-            "scheduled_at": self.scheduled_at or None,
+            **self.occasion,
             "started_at": timestamp(self.started),
             "rules_sha256": self.desk.rules.sha256,
             "program_sha256": self.desk.program(),

@@ -14,7 +14,7 @@ import msgspec
 
 from chalicelib.drift.finding import Disposition, When
 from chalicelib.kernel import canon, merkle, names
-from chalicelib.kernel.errors import Malformed, VerificationFailed
+from chalicelib.kernel.errors import VerificationFailed
 from chalicelib.kernel.personal import Concealed, text_or_sealed
 from chalicelib.kernel.record import Actor
 
@@ -379,9 +379,12 @@ class States:
         if not hmac.compare_digest(head, b"%d %b" % (_FORMAT, seal)):
             return None
         try:
-            return msgspec.convert(canon.parse(payload), State)
-        except (msgspec.ValidationError, Malformed):
+            return _decoder.decode(payload)
+        except msgspec.MsgspecError:
             return None  # an older program's shape under our own seal: folded anew
+
+
+_decoder = msgspec.json.Decoder(State)
 
 
 def _folded(state: State, entries: Iterable[Entry]) -> State:

@@ -37,6 +37,7 @@ class _Job:
     def __init__(self, drafts: Sequence[Draft], after: Mapping[str, int]) -> None:
         self.drafts = drafts
         self.after = after
+        self.streams = {one.stream for one in drafts}
         self.size_bytes = sum(len(_told.encode(one.body)) for one in drafts)
         self.done = False
         self.entries: list[Entry] = []
@@ -63,8 +64,9 @@ def _of_one(error: BaseException | None) -> bool:
 class GroupJournal:
     """Implements ``kernel.record.Journal`` over another one.
 
-    Only drafts that say what they come after are put together: where it cannot be told whether an
-    append was recorded, the same drafts again are refused and not recorded twice.
+    Drafts that say what they come after share an append with none of the same streams. Others may:
+    whoever appends those again, because it could not be told whether they were recorded, may record
+    them twice.
     ``gather_seconds``: for how long an append waits for threads that are :meth:`expected`.
     """
 
@@ -82,7 +84,8 @@ class GroupJournal:
     ) -> list[Entry]:
         """As the other's, which it may share with other threads' drafts."""
         fenced = after or {}
-        if {one.stream for one in drafts} - fenced.keys() or len(drafts) > MAX_DRAFTS:
+        streams = {one.stream for one in drafts}
+        if (fenced and streams - fenced.keys()) or len(drafts) > MAX_DRAFTS:
             with self._gate:
                 self._arrived()
             with self._turn:
@@ -115,17 +118,20 @@ class GroupJournal:
         self._gate.notify_all()
 
     def _take(self, own: _Job) -> list[_Job]:
-        """The jobs of one append: the caller's, and what fits beside it, each stream once."""
+        """The jobs of one append: the caller's, and what fits beside it, a fenced stream once."""
         with self._gate:
-            taken, count, size, streams = [own], len(own.drafts), own.size_bytes, set(own.after)
+            taken, count, size, streams = [own], len(own.drafts), own.size_bytes, {*own.streams}
+            fences = set(own.after)
             for job in self._waiting:
                 room = count + len(job.drafts) <= MAX_DRAFTS and size + job.size_bytes <= MAX_BYTES
-                room &= len(streams | job.after.keys()) <= MAX_STREAMS
-                if job is not own and room and not streams & job.after.keys():
+                room &= len(streams | job.streams) <= MAX_STREAMS
+                apart = not (streams & job.after.keys() or fences & job.streams)
+                if job is not own and room and apart:
                     taken.append(job)
                     count += len(job.drafts)
                     size += job.size_bytes
-                    streams |= job.after.keys()
+                    streams |= job.streams
+                    fences |= job.after.keys()
             self._waiting = [job for job in self._waiting if job not in taken]
         return taken
 

@@ -321,3 +321,13 @@ def _erased(at: str, by: Actor, record: int | None) -> Shown:
 def _place(subject: str, key_id: str) -> bytes:
     """What a wrapped key is bound to."""
     return _DOMAIN + canon.encode([subject, key_id])
+
+
+def beside(sealed: Sealed, shown: Shown) -> dict[str, Any]:
+    """A sealed value as it stands in the record, and beside it what can be said about it."""
+    said: dict[str, Any] = {"state": shown.state.value, "says": shown.says}
+    if shown.state is Visibility.OPEN:
+        said["value"] = shown.value
+    if shown.state is Visibility.ERASED:
+        said |= {"at": shown.at, "by": shown.by, "record": shown.record}
+    return {personal.MARK: msgspec.to_builtins(sealed), **said}

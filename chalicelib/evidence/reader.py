@@ -193,6 +193,13 @@ class Reader:
         merkle.verify_consistency(old, new, proof, *roots)
         return proof
 
+    def root(self, size: int) -> bytes:
+        """The root over the first ``size`` leaves, which the newest signed one extends.
+
+        Raises: as :meth:`prove_inclusion`.
+        """
+        return self._checked_root(size, *self._nodes(size))
+
     def nodes(self) -> Nodes:
         """The nodes of the tree as it is now, unverified; of every smaller tree as well."""
         return Nodes(self.size(), self._derived.get)

@@ -90,16 +90,25 @@ def _turned(records: list[dict[str, Any]], *, backwards: bool) -> list[dict[str,
 
 
 def each(
-    event: Mapping[str, Any], context: runtime.Context, work: Callable[[Target, Order], Done]
+    event: Mapping[str, Any],
+    context: runtime.Context,
+    work: Callable[[Target, Order], Done],
+    *,
+    dead: bool = False,
 ) -> Any:
-    """The same for orders: ``work`` does one, and what came of it is told."""
+    """The same for orders: ``work`` does one, and what came of it is told.
+
+    A message that is about a job is done too; where it is ``dead``, the job has failed.
+    """
     runtime.desk()  # connected once, and not by ten threads
     with runtime.measured():
-        return work_off(event, context, functools.partial(_order, work))
+        return work_off(event, context, functools.partial(_order, work, dead))
 
 
-def _order(work: Callable[[Target, Order], Done], body: str) -> None:
+def _order(work: Callable[[Target, Order], Done], dead: bool, body: str) -> None:  # noqa: FBT001
     try:
+        if _about_a_job(body, dead=dead):
+            return
         order = schedule.decode(body.encode())
     except Malformed as error:
         # It will not be an order at the next delivery either, and holds up those behind it.
@@ -122,3 +131,12 @@ def _order(work: Callable[[Target, Order], Done], body: str) -> None:
             extra={"order": body[:300], "code": error.code, "reason": error.message},
         )
         raise
+
+
+def _about_a_job(body: str, *, dead: bool) -> bool:
+    """Whether the message was about a job, and is done. Raises: as ``jobs.done``."""
+    if '"job"' not in body:
+        return False
+    from chalicelib.functions import jobs  # noqa: PLC0415 - few messages are, and it loads the API
+
+    return jobs.done(body, dead=dead)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def overdue(event: Mapping[str, Any], context: runtime.Context) -> Any:
     """Record what the orders of a batch came to; the answer names those that are to come again."""
-    return orders.each(event, context, _give_up)
+    return orders.each(event, context, _give_up, dead=True)
 
 
 def _give_up(target: Target, order: Order) -> Done:

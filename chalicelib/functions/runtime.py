@@ -100,12 +100,17 @@ def tell(done: Done, order: Order) -> None:
     if done.entries and "failure" in done.entries[-1].body:
         said["failure"] = done.entries[-1].body["failure"]["code"]
     events = schedule.events(done, services().verifier.name)
-    _bus().publish(events)
+    publish(events)
     if not done.repeated:
         count("Scans")
         if outcome != "clean":
             count(outcome.capitalize())
     logger.info("scanned", extra=said | {"events": len(events)})
+
+
+def publish(events: list[schedule.Event]) -> None:
+    """Tell the world. Raises: StoreUnavailable, when it was not told."""
+    _bus().publish(events)
 
 
 @contextmanager

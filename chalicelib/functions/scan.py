@@ -8,16 +8,13 @@ at a time, over all functions.
 from __future__ import annotations
 
 import functools
-import hashlib
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws import session
 from chalicelib.drift import schedule
-from chalicelib.functions import orders, runtime
+from chalicelib.functions import host, orders, runtime
 from chalicelib.kernel.errors import (
     AuthenticationFailed,
-    Busy,
     CouldNotTell,
     Overdue,
     Unreachable,
@@ -25,14 +22,13 @@ from chalicelib.kernel.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from chalicelib.drift.desk import Locks, Target
+    from chalicelib.drift.desk import Target
     from chalicelib.drift.schedule import Done, Order
     from chalicelib.drift.source import Reading, Source
 
 RESERVED_SECONDS = 40.0  # of the function's time: to diff, judge, record and tell
-WAIT_ATTEMPTS = 40  # looks for a free place at a host, about a minute in all
 
 
 def scan(event: Mapping[str, Any], context: runtime.Context) -> Any:
@@ -46,13 +42,13 @@ def _scan(context: runtime.Context, target: Target, order: Order) -> Done:
         return _work(target, order, schedule.overdue(target, order, "it waited too long"))
     try:
         dsn = runtime.services().dsn(target)
-        host = _host(dsn)
+        where = host.of(dsn)
     except CouldNotTell as error:
         return _work(target, order, error)
     except UsageError as error:
         return _work(target, order, Unreachable(error.message, next_step=error.next_step))
     places = runtime.loaded().file.postgres.scans_per_host
-    with place(runtime.desk().locks, host, places, session.pause):
+    with host.place(runtime.desk().locks, where, places, session.pause):
         left = context.get_remaining_time_in_millis() / 1_000 - RESERVED_SECONDS
         seconds = min(schedule.seconds_left(runtime.desk(), order), left)
         if seconds <= 0:
@@ -79,33 +75,3 @@ class _Source:
             if services.vault is not None:
                 services.vault.refused(services.settings.file.targets[self._target.slug])
             raise
-
-
-def _host(dsn: str) -> str:
-    from chalicelib.postgres.connection import describe  # noqa: PLC0415 - it loads the driver
-
-    where = describe(dsn)
-    return f"{where['host']}:{where['port']}"
-
-
-@contextmanager
-def place(locks: Locks, host: str, places: int, pause: Callable[[int], None]) -> Iterator[None]:
-    """One of the host's places, held while the block runs; every process has the same places.
-
-    Raises: Busy, when none came free in WAIT_ATTEMPTS looks, with a ``pause`` after each.
-    """
-    name = hashlib.sha256(host.encode()).hexdigest()[:32]
-    for attempt in range(WAIT_ATTEMPTS):
-        for number in range(places):
-            with ExitStack() as stack:
-                try:
-                    stack.enter_context(locks.hold(f"host/{name}/{number}"))
-                except Busy:
-                    continue
-                yield
-                return
-        pause(attempt)
-    raise Busy(
-        f"{places} scans of databases on {host} are under way",
-        next_step="it comes again; raise [postgres] scans_per_host if the host can take more",
-    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Protocol
 
-from chalicelib.kernel.errors import Malformed
+from chalicelib.kernel.errors import Malformed, UsageError
 
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -34,3 +34,21 @@ def parse_timestamp(text: str) -> datetime:
         if moment.tzinfo is UTC and timestamp(moment) == text:
             return moment
     raise Malformed(f"not a timestamp of the form 2026-10-01T02:00:00.123456Z: {text!r}")
+
+
+def moment(text: str) -> datetime:
+    """The UTC moment of ``2026-10-01`` or ``2026-10-01T02:00Z``. Raises: UsageError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"not a day or a moment: {text[:80]!r}; expected 2026-10-01 or 2026-10-01T02:00Z"
+        ) from None
+    if found.tzinfo is None:
+        if found.time() != time():
+            raise UsageError(f"a moment needs its timezone: {text[:80]!r}; expected {text[:80]}Z")
+        found = found.replace(tzinfo=UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:  # within a day of the calendar's ends
+        raise UsageError(f"not a moment that can be told in UTC: {text[:80]!r}") from None

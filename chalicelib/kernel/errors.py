@@ -7,7 +7,11 @@
     │   ├── ConfigError                holdfast.toml or a rules file cannot be used
     │   │   └── NoSettings             there is no holdfast.toml
     │   ├── NotFound                   no such target, finding, record, object
-    │   └── NotAllowed                 understood, and refused: the rules forbid it
+    │   ├── NotAllowed                 understood, and refused: the rules forbid it
+    │   │   └── Forbidden              no policy lets this caller do it
+    │   ├── Unauthenticated            who asks is not known: a token or an identity was refused
+    │   ├── PreconditionFailed         the thing is not as the caller saw it
+    │   └── TooLarge                   a request or an answer past its bound
     ├── VerificationFailed    exit 1   evidence or a baseline is not what was signed for
     │   ├── BadSignature               by no trusted key, or over other bytes
     │   ├── DigestMismatch             bytes that hash to something else
@@ -78,6 +82,22 @@ class NotFound(UsageError):
 
 class NotAllowed(UsageError):
     """The rules forbid it, e.g. approving one's own proposal."""
+
+
+class Unauthenticated(UsageError):
+    """Who asks is not known: a token that does not verify, or an identity that nothing names."""
+
+
+class Forbidden(NotAllowed):
+    """No policy lets this caller do it."""
+
+
+class PreconditionFailed(UsageError):
+    """The thing is not as it was when the caller saw it."""
+
+
+class TooLarge(UsageError):
+    """A request or an answer past its bound."""
 
 
 class VerificationFailed(HoldfastError):

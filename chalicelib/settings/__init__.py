@@ -31,11 +31,17 @@ from chalicelib.kernel.errors import (
     UsageError,
 )
 from chalicelib.kernel.store import MAX_KEEP_DAYS
+from chalicelib.settings import authority, identity
 from chalicelib.settings.schema import (
+    ApiSection,
     AwsSection,
     File,
     FormerKey,
+    IamSection,
+    IdentitySection,
+    IssuerSection,
     LogSection,
+    PolicySection,
     PostgresSection,
     RetentionSection,
     RulesSection,
@@ -50,10 +56,15 @@ if TYPE_CHECKING:
     from chalicelib.evidence.keys import Keyring
 
 __all__ = [
+    "ApiSection",
     "AwsSection",
     "File",
     "FormerKey",
+    "IamSection",
+    "IdentitySection",
+    "IssuerSection",
     "LogSection",
+    "PolicySection",
     "PostgresSection",
     "RetentionSection",
     "Rule",
@@ -75,11 +86,13 @@ FILE_NAME = "holdfast.toml"
 COMPILED_NAME = "holdfast.json"
 MAX_FILE_BYTES = 8 * 2**20  # tens of thousands of targets
 _BOUNDS = {
-    "connect_timeout_seconds": (1, 300),
-    "statement_timeout_seconds": (1, 86_400),
-    "lock_timeout_seconds": (1, 3_600),
-    "scan_timeout_seconds": (1, 86_400),
-    "scans_per_host": (1, 100),
+    ("postgres", "connect_timeout_seconds"): (1, 300),
+    ("postgres", "statement_timeout_seconds"): (1, 86_400),
+    ("postgres", "lock_timeout_seconds"): (1, 3_600),
+    ("postgres", "scan_timeout_seconds"): (1, 86_400),
+    ("postgres", "scans_per_host"): (1, 100),
+    ("api", "requests_per_second"): (1, 1_000_000_000),
+    ("api", "burst"): (1, 1_000_000_000),
 }
 MAX_APPROVALS = 10  # what is signed for names each of them; see drift.baseline
 
@@ -98,7 +111,7 @@ _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|(?:password|secret|passfile|_key)\s*=
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One rules file: its name in messages, and its text."""
+    """One file of rules or policies: its name in messages, and its text."""
 
     name: str
     text: str
@@ -111,18 +124,21 @@ class _Compiled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: File
     rules: list[Rule]
     witnesses: str = ""
+    policies: list[Rule] = []
 
 
 class Settings(msgspec.Struct, frozen=True):
     """Everything that a run is configured by.
 
-    ``rules``: the user's own, in order; ``witnesses``: the text of the file of that name.
+    ``rules`` and ``policies``: the user's own, in order; ``witnesses``: the text of the file of
+    that name.
     """
 
     path: Path
     file: File
     rules: list[Rule] = []
     witnesses: str = ""
+    policies: list[Rule] = []
 
     @property
     def store_path(self) -> Path:
@@ -225,13 +241,15 @@ def load(path: Path) -> Settings:
     named = [path.parent / one for one in file.rules.files]
     rules = [Rule(str(found), _text(found)) for found in named]
     witnesses = _text(path.parent / file.log.witnesses) if file.log.witnesses else ""
-    return _checked(Settings(path, file, rules, witnesses))
+    policies = [Rule(str(one), _text(one)) for one in map(path.parent.joinpath, file.policy.files)]
+    return _checked(Settings(path, file, rules, witnesses, policies))
 
 
 def compiled(settings: Settings) -> bytes:
     """The settings and their files as one canonical JSON text, as :func:`load_compiled` takes."""
     rules = [Rule(Path(one.name).name, one.text) for one in settings.rules]
-    made = _Compiled(COMPILED_VERSION, settings.file, rules, settings.witnesses)
+    policies = [Rule(Path(one.name).name, one.text) for one in settings.policies]
+    made = _Compiled(COMPILED_VERSION, settings.file, rules, settings.witnesses, policies)
     return canon.encode(msgspec.to_builtins(made))
 
 
@@ -243,14 +261,14 @@ def load_compiled(path: Path) -> Settings:
         raise ConfigError(f"{path}: {error}", next_step="deploy again") from error
     if found.v != COMPILED_VERSION:
         raise ConfigError(f"{path} is of version {found.v}; expected {COMPILED_VERSION}")
-    return _checked(Settings(path, found.file, found.rules, found.witnesses))
+    return _checked(Settings(path, found.file, found.rules, found.witnesses, found.policies))
 
 
 def _checked(loaded: Settings) -> Settings:
     path, file = loaded.path, loaded.file
-    for name, (least, most) in _BOUNDS.items():
-        if not least <= getattr(file.postgres, name) <= most:
-            raise ConfigError(f"{path}: [postgres] {name}: expected {least} to {most}")
+    for (section, name), (least, most) in _BOUNDS.items():
+        if not least <= getattr(getattr(file, section), name) <= most:
+            raise ConfigError(f"{path}: [{section}] {name}: expected {least} to {most}")
     for kind, days in {"": file.retention.default_days, **file.retention.kinds}.items():
         if not 0 <= days <= MAX_KEEP_DAYS or (kind and not _RECORD_KIND.fullmatch(kind)):
             where = f"kinds: {kind[:80]!r}" if kind else "default_days"
@@ -260,10 +278,12 @@ def _checked(loaded: Settings) -> Settings:
             )
     if bool(file.timestamp.url) != bool(file.timestamp.roots):
         raise ConfigError(f"{path}: [timestamp] has url and roots, or neither")
-    for slug, section in file.targets.items():
-        check_target(path, slug, section)
+    for slug, target in file.targets.items():
+        check_target(path, slug, target)
     if file.aws is not None:
         check_aws(path, file)
+    identity.check(path, file)
+    authority.check(path, file)
     _check_log(loaded)
     return loaded
 

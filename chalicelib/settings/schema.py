@@ -69,6 +69,71 @@ class RetentionSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kinds: dict[str, int] = {}
 
 
+class IssuerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[[identity.issuers]]``: an OpenID Connect issuer whose tokens say who calls the API.
+
+    ``type``: what its tokens name, ``person``, ``agent`` or ``pipeline``. ``claims``: values that a
+    token must have, ``*`` for any characters. ``jwks_uri``: where its keys are, if not discovered.
+    ``names``: patterns of the names that it may give, all if there are none.
+    """
+
+    issuer: str
+    audience: str
+    type: str = "person"
+    jwks_uri: str = ""
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    name_claim: str = "sub"
+    groups_claim: str = ""
+    groups: list[str] = []
+    claims: dict[str, str] = {}
+    names: list[str] = []
+    max_lifetime_seconds: int = 86_400
+
+
+class IamSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[[identity.iam]]``: AWS identities that call the API, by their ARN, ``*`` for any part.
+
+    ``type`` and ``names``: as of an issuer.
+    """
+
+    arn: str
+    type: str = "person"
+    groups: list[str] = []
+    names: list[str] = []
+
+
+class IdentitySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[identity]``: who is who.
+
+    ``people``: other names that the same person has, each with the one that counts. ``groups``:
+    members of groups, beside those that tokens name.
+    """
+
+    issuers: list[IssuerSection] = []
+    iam: list[IamSection] = []
+    people: dict[str, str] = {}
+    groups: dict[str, list[str]] = {}
+
+
+class PolicySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[policy]``: the user's own Cedar policies, beside the shipped ones, and who has which role.
+
+    ``roles``: each with its members, ``person:ana``, ``agent:fixer``, ``pipeline:nightly`` or
+    ``group:dba``.
+    """
+
+    files: list[str] = []
+    roles: dict[str, list[str]] = {}
+
+
+class ApiSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[api]``: bounds on callers. ``hosts``: names that ``serve`` answers to, beside loopback."""
+
+    requests_per_second: int = 20
+    burst: int = 100
+    hosts: list[str] = []
+
+
 class RulesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[rules]``: the user's own rules files, before the shipped ones."""
 
@@ -109,6 +174,9 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamp: TimestampSection = TimestampSection()
     aws: AwsSection | None = None
     retention: RetentionSection = RetentionSection()
+    identity: IdentitySection = IdentitySection()
+    policy: PolicySection = PolicySection()
+    api: ApiSection = ApiSection()
     rules: RulesSection = RulesSection()
     postgres: PostgresSection = PostgresSection()
     targets: dict[str, TargetSection] = {}

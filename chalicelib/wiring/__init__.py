@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.drift.judge import Rules
 from chalicelib.kernel.errors import ConfigError
+from chalicelib.settings.identity import person
 from chalicelib.wiring.services import Services, concealed, rules, source
 
 if TYPE_CHECKING:
@@ -47,12 +48,13 @@ def needs_aws() -> None:
 
 
 def caller(loaded: settings.Settings) -> str:
-    """The person behind the AWS credentials. Raises: UsageError, where they name none."""
+    """The person behind the AWS credentials, by the name that counts. Raises: UsageError."""
     needs_aws()
     from chalicelib.aws import identity  # noqa: PLC0415 - see above
     from chalicelib.wiring import cloud  # noqa: PLC0415 - see above
 
-    return identity.caller(cloud.of(cloud.section(loaded)).client("sts"))
+    name = identity.caller(cloud.of(cloud.section(loaded)).client("sts"))
+    return person(loaded.file.identity, name)
 
 
 def create(folder: Path, name: str, actor: Actor) -> str:

@@ -170,12 +170,12 @@ class _Store:
             signer=signer,
             keys=keys,
             tool=TOOL,
-            pause=_pause,
+            pause=pause,
             retention=retention,
             seal=self.subjects.seal,
         )
 
 
-def _pause(attempt: int) -> None:
+def pause(attempt: int) -> None:
     """Wait up to ``attempt`` centiseconds, at most half a second, and not all the same."""
     time.sleep(secrets.randbelow(1_000) / 1_000 * min(attempt * 0.01, 0.5))

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib.anchors.http import MAX_ANSWER_BYTES, check_url, post
+from chalicelib.anchors.http import MAX_ANSWER_BYTES, check_url, get, post
 from chalicelib.evidence.anchor import Answer
 from chalicelib.kernel.errors import Unreachable, UsageError
 
@@ -35,7 +35,7 @@ def answering(*chunks, hold=False):
             while b"\r\n\r\n" not in data:
                 data += connection.recv(65_536)
             head, _, body = data.partition(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
             while len(body) < length:
                 body += connection.recv(65_536)
             requests.append((head, body))
@@ -70,6 +70,33 @@ def test_a_request_is_sent_whole_and_its_answer_read_whole():
     assert lines[0] == "POST /a/b?c=d HTTP/1.1"
     assert "Content-Type: text/plain" in lines
     assert not any(line.lower().startswith(("authorization", "cookie")) for line in lines)
+
+
+def test_a_get_has_no_body_and_is_bounded_as_a_post_is():
+    with answering(response(b"{}", headers="Content-Type: application/json\r\n")) as (url, seen):
+        assert get(f"{url}/a?b=c") == Answer(200, "application/json", b"{}")
+    [(head, sent)] = seen
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "GET /a?b=c HTTP/1.1"
+    assert "Accept: application/json" in lines
+    assert sent == b""
+    assert not any(
+        line.lower().startswith(("authorization", "cookie", "content-")) for line in lines
+    )
+    with (
+        answering(response(b"x" * 11)) as (url, _),
+        pytest.raises(Unreachable, match="more than 10"),
+    ):
+        get(url, max_bytes=10)
+    with answering(response(b"", "302 Found", headers="Location: /x\r\n")) as (url, _):
+        assert get(url).status == 302
+    with pytest.raises(UsageError, match="not a URL to ask"):
+        get("file:///etc/passwd")
+
+
+def test_a_get_that_is_not_answered_ends_at_its_bound():
+    with answering(hold=True) as (url, _), pytest.raises(Unreachable, match="within 0"):
+        get(url, timeout_seconds=0.2)
 
 
 @pytest.mark.parametrize("status", ["201 Created", "301 Moved", "409 Conflict", "500 Oh"])
@@ -227,7 +254,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path):
     ],
 )
 def test_other_urls_are_not_posted_to(url):
-    with pytest.raises(UsageError, match="not a URL to post to") as caught:
+    with pytest.raises(UsageError, match="not a URL to ask") as caught:
         post(url, b"", "")
     assert "hunter2" not in caught.value.message
 

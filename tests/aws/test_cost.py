@@ -27,6 +27,7 @@ FLEETS = st.builds(
     secrets=st.none() | st.integers(0, 5_000),
     nat_gateways=st.integers(0, 3),
     endpoint_zones=st.integers(0, 20),
+    api_requests=st.integers(0, 10**8),
 )
 
 
@@ -72,6 +73,7 @@ def test_more_of_anything_never_costs_less(fleet):
         {"objects": fleet.objects + 100},
         {"retention_days": fleet.retention_days + 30},
         {"nat_gateways": fleet.nat_gateways + 1},
+        {"api_requests": fleet.api_requests + 1_000},
     ):
         assert cost.bill(msgspec.structs.replace(fleet, **more), PRICES).usd >= usd
 
@@ -95,6 +97,18 @@ def test_drift_and_objects_have_an_effect():
     assert busy.growth_gb > quiet.growth_gb
     assert line(large, "Lambda", "duration").usd > 2 * line(quiet, "Lambda", "duration").usd
     assert large.growth_gb == quiet.growth_gb, "a snapshot that is there is not stored again"
+
+
+def test_requests_of_the_api_have_lines_of_their_own_and_some_are_recorded():
+    none = cost.bill(Fleet(targets=10, period_minutes=60), PRICES)
+    busy = cost.bill(Fleet(targets=10, period_minutes=60, api_requests=2_000_000), PRICES)
+    assert line(none, "API Gateway", "requests").usd == 0
+    requests = line(busy, "API Gateway", "requests")
+    assert requests.numbers == "2,000,000 x $3.5 / 1,000,000"
+    assert requests.usd == pytest.approx(7)
+    signatures = line(busy, "KMS", "signatures")
+    assert "500,000 x" in signatures.numbers or "+ 500,000)" in signatures.numbers
+    assert signatures.usd - line(none, "KMS", "signatures").usd == pytest.approx(7.5)
 
 
 def test_storage_is_what_the_retention_holds():
@@ -182,6 +196,7 @@ def test_each_service_has_its_sum_and_units_their_plural():
         {"secrets": 2},
         {"nat_gateways": -1},
         {"endpoint_zones": -1},
+        {"api_requests": -1},
     ],
 )
 def test_a_fleet_out_of_bounds_is_refused(wrong):

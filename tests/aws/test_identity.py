@@ -3,8 +3,11 @@ from __future__ import annotations
 import pytest
 from support.aws import Fault
 
+from chalicelib import settings, wiring
 from chalicelib.aws.identity import caller
+from chalicelib.evidence import note
 from chalicelib.kernel.errors import CouldNotTell, UsageError
+from chalicelib.kernel.signing import Algorithm, PublicKey
 
 ACCOUNT = "123456789012"
 
@@ -86,3 +89,19 @@ def test_sts_that_does_not_answer_is_said(sts, empty_aws):
     empty_aws.fail("sts", "*", Fault(500), times=100)
     with pytest.raises(CouldNotTell):
         caller(sts)
+
+
+def test_the_person_is_the_name_that_counts(sts, empty_aws, tmp_path, monkeypatch):
+    """Else one person could approve as two: here, and through the API."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/approver"
+    made = sts.assume_role(RoleArn=role, RoleSessionName="Ana.B@example.com")["Credentials"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", made["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", made["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", made["SessionToken"])
+    path = tmp_path / "holdfast.toml"
+    key = note.verifier("log.example", PublicKey(Algorithm.ED25519, bytes(32)))
+    text = f"[aws]\nregion = 'us-east-1'\nendpoint = '{empty_aws.endpoint}'\n[log]\nkey = '{key}'\n"
+    path.write_text(text)
+    assert wiring.caller(settings.load(path)) == "ana.b@example.com"
+    path.write_text(f"{text}[identity.people]\n'ana.b@example.com' = 'ana'\n")
+    assert wiring.caller(settings.load(path)) == "ana"

@@ -22,6 +22,7 @@ from chalicelib.aws import checks, health, packaging, preflight
 from chalicelib.aws import cost as costs
 from chalicelib.aws.changes import Stack
 from chalicelib.aws.checks import Verdict
+from chalicelib.aws.deployment import Deployed
 from chalicelib.aws.preflight import Watched
 from chalicelib.cli import aws as command
 from chalicelib.kernel.errors import StoreUnavailable
@@ -48,7 +49,7 @@ def made(clients):
     s3, dynamodb, sqs, sns = (clients(name) for name in ("s3", "dynamodb", "sqs", "sns"))
     s3.create_bucket(Bucket="evidence", ObjectLockEnabledForBucket=True)
     lock(s3, Mode="COMPLIANCE", Days=400)
-    for name in ("documents", "locks"):
+    for name in ("documents", "locks", "passing"):
         dynamodb.create_table(
             TableName=name,
             KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
@@ -59,20 +60,25 @@ def made(clients):
     topic = sns.create_topic(Name="alarms")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
     seal = clients("secretsmanager").create_secret(Name="seal", SecretString="s")
-    queues = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("scan", "dead")]
+    names = ("scan", "dead", "packet", "packet-dead")
+    queues = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in names]
     outputs = {
         "EvidenceBucket": "evidence",
         "DerivedBucket": "derived",
         "DocumentsTable": "documents",
         "LocksTable": "locks",
+        "PassingTable": "passing",
         "SigningKey": key["KeyMetadata"]["Arn"],
         "SealSecret": seal["ARN"],
         "ScanQueue": queues[0],
         "DeadLetterQueue": queues[1],
+        "PacketQueue": queues[2],
+        "PacketDeadLetterQueue": queues[3],
         "EventBus": "bus",
         "PeriodMinutes": "15",
         "AlarmTopic": topic,
         "NoticeTopic": topic,
+        "ApiAddress": "https://a1b2c3.execute-api.us-east-1.amazonaws.com/api",
     }
     return Stack("holdfast-prod", "id", "CREATE_COMPLETE", {"RetentionDays": "400"}, outputs)
 
@@ -140,6 +146,18 @@ def test_dead_letters_are_counted(clients, made):
     assert "3 failed scans wait" in told(clients, made)["dead letters"].found
 
 
+def test_packets_that_could_not_be_built_are_counted(clients, made):
+    queue = made.outputs["PacketDeadLetterQueue"]
+    clients("sqs").send_message(QueueUrl=queue, MessageBody="job")
+    line = told(clients, made)["dead packets"]
+    assert line.verdict is WRONG
+    assert "1 packets could not be built" in line.found
+
+
+def test_the_address_of_the_api_is_told(clients, made):
+    assert told(clients, made)["api"].found == made.outputs["ApiAddress"]
+
+
 def test_alarms_of_this_stack_are_named_and_others_are_not(clients, made):
     cloudwatch = clients("cloudwatch")
     for name in ("holdfast-prod-Unknown", "other"):
@@ -191,7 +209,9 @@ def test_a_log_that_is_not_opened_is_wrong(clients, made):
         ("kms DescribeKey", "key"),
         ("secretsmanager DescribeSecret", "seal secret"),
         ("dynamodb DescribeTable", "table LocksTable"),
+        ("dynamodb DescribeTable", "table PassingTable"),
         ("sqs GetQueueAttributes", "dead letters"),
+        ("sqs GetQueueAttributes", "dead packets"),
         ("monitoring DescribeAlarms", "alarms"),
         ("sns ListSubscriptionsByTopic", "alarm topic"),
     ],
@@ -255,11 +275,11 @@ def test_whether_a_region_has_ed25519_cannot_be_told(clients):
 @pytest.mark.parametrize(
     ("free", "given", "verdict"),
     [
-        (10, {}, WRONG),
-        (12, {}, OK),
+        (13, {}, WRONG),
+        (14, {}, OK),
         (10, {"ScanConcurrency": "2"}, OK),
-        (111, {"ReserveConcurrency": "true"}, WRONG),
-        (112, {"ReserveConcurrency": "true"}, OK),
+        (144, {"ReserveConcurrency": "true"}, WRONG),
+        (145, {"ReserveConcurrency": "true"}, OK),
     ],
 )
 def test_the_concurrency_must_be_there(clients, free, given, verdict):
@@ -360,6 +380,16 @@ def test_the_defaults_are_those_of_the_template():
     for key, value in preflight.DEFAULTS.items():
         assert str(template["Parameters"][key]["Default"]) == value, key
     assert set(health.OUTPUTS) <= template["Outputs"].keys()
+    reserved = [
+        one["Properties"]["ReservedConcurrentExecutions"]["Fn::If"]
+        for one in template["Resources"].values()
+        if "ReservedConcurrentExecutions" in one.get("Properties", {})
+    ]
+    assert {condition for condition, _, _ in reserved} == {"Reserved"}
+    numbers = [number for _, number, _ in reserved if isinstance(number, int)]
+    assert len(numbers) == len(reserved) - 1, "all but the scan function's"
+    assert sum(numbers) == preflight.OTHERS_RESERVED
+    assert len(numbers) == preflight.OTHER_FUNCTIONS
 
 
 def test_the_project_is_looked_at(tmp_path):
@@ -487,6 +517,19 @@ def test_a_stage_that_chalice_does_not_know_says_how_it_is_added(tmp_path):
 
 def test_deploy_never_asks_without_a_terminal(holdfast):
     assert "deploy --yes" in holdfast("deploy", expect=2).err
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_deployment_ends_with_the_address_of_the_api(made, capsys, as_json):
+    address = made.outputs["ApiAddress"]
+    command._finish_deploy(Deployed([], made), made.name, as_json=as_json)
+    said = capsys.readouterr()
+    assert f"{address}/iam" in said.err
+    if as_json:
+        assert json.loads(said.out)["api"] == address
+    made.outputs.pop("ApiAddress")
+    command._finish_deploy(Deployed([], made), made.name, as_json=as_json)
+    assert "the API" not in capsys.readouterr().err
 
 
 def test_a_stage_that_is_not_the_settings_is_refused(holdfast):

@@ -28,7 +28,14 @@ def holdfast(tmp_path, monkeypatch, capsysbinary):
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(home)
-    for name in ("HOLDFAST_CONFIG", "HOLDFAST_AS", "HOLDFAST_DEBUG", "ORDERS_DSN"):
+    for name in (
+        "HOLDFAST_CONFIG",
+        "HOLDFAST_AS",
+        "HOLDFAST_DEBUG",
+        "ORDERS_DSN",
+        "HOLDFAST_API",
+        "HOLDFAST_TOKEN",
+    ):
         monkeypatch.delenv(name, raising=False)
 
     def run(*words, expect=0):

@@ -6,8 +6,9 @@ or on real services, as these variables of the environment say:
 - ``HOLDFAST_TEST_AWS_REAL=1``: the AWS account of the environment's credentials and region. What
   follows must exist: ``HOLDFAST_TEST_EVIDENCE_BUCKET`` (versions and Object Lock; what is written
   stays for its default retention: take one of a day), ``HOLDFAST_TEST_DERIVED_BUCKET``,
-  ``HOLDFAST_TEST_DOCUMENTS_TABLE`` (keys ``p`` and ``k``), ``HOLDFAST_TEST_LOCKS_TABLE`` (key
-  ``k``), ``HOLDFAST_TEST_ED25519_KEY`` and ``HOLDFAST_TEST_P256_KEY`` (KMS keys).
+  ``HOLDFAST_TEST_DOCUMENTS_TABLE`` and ``HOLDFAST_TEST_PASSING_TABLE`` (keys ``p`` and ``k``; the
+  second with a time to live by ``gone_at``), ``HOLDFAST_TEST_LOCKS_TABLE`` (key ``k``),
+  ``HOLDFAST_TEST_ED25519_KEY`` and ``HOLDFAST_TEST_P256_KEY`` (KMS keys).
 - ``HOLDFAST_TEST_S3_ENDPOINT``: any S3 with Object Lock, for the two buckets alone, with
   ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``.
 
@@ -24,6 +25,7 @@ from chalicelib.aws import session
 from chalicelib.aws.derived import S3Derived
 from chalicelib.aws.documents import DynamoDocuments
 from chalicelib.aws.lock import DynamoLocks
+from chalicelib.aws.passing import DynamoPassing
 from chalicelib.aws.signer import KmsSigner
 from chalicelib.aws.writeonce import S3WriteOnce
 from chalicelib.kernel.store import Write, check_key
@@ -31,6 +33,7 @@ from chalicelib.local.clock import SystemClock
 from chalicelib.local.derived import DirectoryDerived
 from chalicelib.local.documents import SqliteDocuments
 from chalicelib.local.lock import FileLocks
+from chalicelib.local.passing import SqlitePassing
 from chalicelib.local.signer import KeyFileSigner
 from chalicelib.local.writeonce import DirectoryWriteOnce
 
@@ -140,6 +143,30 @@ class DocumentsUnder(Under):
         self._store.close()
 
 
+class PassingUnder:
+    """Documents that pass away, in which every key has a prefix behind its kind."""
+
+    def __init__(self, store, prefix):
+        self._store, self._prefix = store, prefix + "/"
+
+    def _under(self, key):
+        kind, slash, rest = key.partition("/")
+        return f"{kind}/{self._prefix}{rest}" if slash else key
+
+    def get(self, key):
+        return self._store.get(self._under(key))
+
+    def swap(self, key, expected, value, *, lasts_seconds):
+        return self._store.swap(self._under(key), expected, value, lasts_seconds=lasts_seconds)
+
+    def list(self, prefix, *, after="", limit):
+        found = self._store.list(self._under(prefix), after=self._under(after), limit=limit)
+        return [(key.replace(self._prefix, "", 1), document) for key, document in found]
+
+    def close(self):
+        self._store.close()
+
+
 def _s3_writeonce(root):
     if REAL or OTHER_S3:
         return Under(_s3(client("s3"), _real("EVIDENCE_BUCKET")), _name(root))
@@ -170,6 +197,15 @@ def _dynamo_documents(root):
     dynamodb = client("dynamodb")
     make_table(dynamodb, _name(root), "p", "k")
     return DynamoDocuments(dynamodb, _name(root), pause=lambda _: None)
+
+
+def _dynamo_passing(root, clock):
+    dynamodb = client("dynamodb")
+    if REAL:
+        return PassingUnder(DynamoPassing(dynamodb, _real("PASSING_TABLE"), clock), _name(root))
+    table = _name(root) + "-passing"
+    make_table(dynamodb, table, "p", "k")
+    return DynamoPassing(dynamodb, table, clock)
 
 
 def _kms(adapter):
@@ -206,8 +242,12 @@ LOCKS = {
     "local": lambda root, clock: FileLocks(root / "lock", clock=clock),
     "aws": _dynamo_locks,
 }
+PASSING = {
+    "local": lambda root, clock: SqlitePassing(root / "passing.db", clock),
+    "aws": _dynamo_passing,
+}
 
 if OTHER_S3 and not REAL:
-    for table in (DOCUMENTS, SIGNERS, LOCKS):
+    for table in (DOCUMENTS, SIGNERS, LOCKS, PASSING):
         for adapter in [name for name in table if name.startswith("aws")]:
             del table[adapter]

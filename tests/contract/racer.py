@@ -12,6 +12,7 @@ from contract import adapters
 
 from chalicelib.kernel.errors import Conflict, DigestMismatch
 from chalicelib.kernel.store import Write
+from chalicelib.local.clock import SystemClock
 
 
 def put(store, name, count):
@@ -41,10 +42,38 @@ def swap(documents, name, count):
     return [done]
 
 
+def claim(passing, name, count):
+    """Claim keys that the others claim too, then count in one document: each adds one."""
+    won = []
+    for number in range(count):
+        try:
+            passing.swap(f"race/{number:03d}", 0, name.encode(), lasts_seconds=3_600)
+            won.append(number)
+        except Conflict:
+            continue
+    done = 0
+    while done < count:
+        found = passing.get("count/shared")
+        version, value = (found.version, int(found.value)) if found else (0, 0)
+        try:
+            passing.swap("count/shared", version, b"%d" % (value + 1), lasts_seconds=3_600)
+            done += 1
+        except Conflict:
+            continue
+    return won
+
+
 def _one_more(key, document):
     if document is None:
         return Write(key, 0, b"1")
     return Write(key, document.version, b"%d" % (int(document.value) + 1))
+
+
+def _passing():
+    clock = SystemClock()
+    return {
+        name: lambda root, make=make: make(root, clock) for name, make in adapters.PASSING.items()
+    }
 
 
 def main():
@@ -52,6 +81,7 @@ def main():
     table, work = {
         "writeonce": (adapters.WRITEONCE, put),
         "documents": (adapters.DOCUMENTS, swap),
+        "passing": (_passing(), claim),
     }[port]
     done = work(table[adapter](Path(root)), name, int(count))
     print(*done)

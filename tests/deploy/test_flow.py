@@ -6,12 +6,15 @@ KMS, SQS, Secrets Manager and EventBridge are the stack in the emulated AWS; Pos
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,7 +30,7 @@ from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.record import Actor
 from chalicelib.local.clock import SystemClock
 from chalicelib.settings import edit
-from chalicelib.wiring import cloud
+from chalicelib.wiring import cloud, packets
 
 pytestmark = pytest.mark.xdist_group("deploy")
 
@@ -52,6 +55,19 @@ env = "staging"
 
 def quiet(*_):
     pass
+
+
+# Added to the settings: who may call the API with AWS credentials, and as what.
+CALLERS = """
+[[identity.iam]]
+arn = "arn:aws:sts::123456789012:assumed-role/holdfast-people/*"
+
+[policy.roles]
+auditor = ["person:ana"]
+engineer = ["person:ana"]
+"""
+# What Lambda starts, and whose permissions it has, where the function's name does not say it.
+HANDLERS = {"APIHandler": ("app", "ApiHandlerRole")}
 
 
 class Function:
@@ -119,7 +135,7 @@ class World:
             Name="holdfast/orders", SecretString=self.database.dsn
         )
         path = self.root / "holdfast.toml"
-        path.write_text(TOML.format(endpoint=self.aws.endpoint))
+        path.write_text(TOML.format(endpoint=self.aws.endpoint) + CALLERS)
         loaded = settings.load(path)
         vkey = cloud.open_log(loaded, cloud.where(loaded.file.aws), ANA)
         self.settings = edit.set_log_key(loaded, vkey)
@@ -155,6 +171,7 @@ class World:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": "us-east-1",
             "LAMBDA_TASK_ROOT": str(self.root),
+            "_HANDLER": f"app.{HANDLERS.get(logical, (logical.lower(),))[0]}",
             "PATH": os.environ["PATH"],
             **stack.environment(self.aws, logical, name=NAME),
         }
@@ -166,12 +183,42 @@ class World:
         self.aws.calls.clear()
         one = self.function(logical)
         asked_here = len(self.aws.calls)
-        answer = one.call(logical.lower(), event, **how)
+        handler, role = HANDLERS.get(logical, (logical.lower(), f"{logical}Role"))
+        answer = one.call(handler, event, **how)
         one.close()
         calls = set(self.aws.calls[asked_here:])
         assert calls
-        assert not stack.unpermitted(self.template, f"{logical}Role", calls)
+        assert not stack.unpermitted(self.template, role, calls)
         return answer
+
+    def ask(self, method, path, body=None, *, resource=None, key="", who="ana"):
+        """A request behind ``/iam``, as API Gateway hands it over: (status, JSON)."""
+        headers = {"Content-Type": ["application/json"]} if body is not None else {}
+        if key:
+            headers["Idempotency-Key"] = [key]
+        arn = f"arn:aws:sts::{stack.ACCOUNT}:assumed-role/holdfast-people/{who}"
+        event = {
+            "resource": f"/iam{resource or path}",
+            "path": f"/iam{path}",
+            "httpMethod": method,
+            "headers": {name: one for name, (one,) in headers.items()},
+            "multiValueHeaders": headers,
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "pathParameters": {"packet": path.rpartition("/")[2]} if resource else None,
+            "stageVariables": None,
+            "requestContext": {
+                "resourcePath": f"/iam{resource or path}",
+                "httpMethod": method,
+                "path": f"/api/iam{path}",
+                "requestId": "0c6a7e4e-8f52-4a4e-9d5c-1f2a3b4c5d6e",
+                "identity": {"userArn": arn, "sourceIp": "192.0.2.1"},
+            },
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        answer = self.run("APIHandler", event, seconds=29)
+        return answer["statusCode"], json.loads(answer["body"])
 
     def dispatch(self):
         event = {
@@ -323,6 +370,46 @@ def test_a_tick_of_the_schedule_ends_in_locked_evidence(aws, world):
     }
     for key in keys:
         assert s3.head_object(Bucket=name, Key=key)["ObjectLockMode"] == "COMPLIANCE"
+
+
+def test_a_packet_that_is_asked_for_is_built_and_fetched(aws, world):
+    """Through the functions of the API and of packets, neither of which does what it may not."""
+    world.sign()
+    status, me = world.ask("GET", "/v1/me")
+    assert (status, me["principal"]) == (200, "person:ana")
+    day = f"{SystemClock().now():%Y-%m-%d}"
+    asked = {"from": day, "to": day}
+    status, job = world.ask("POST", "/v1/packets", asked, key="october")
+    assert (status, job["state"]) == (202, "queued"), job
+    again = world.ask("POST", "/v1/packets", asked, key="october")
+    assert again == (202, job), "the same request is the same job"
+    messages = world.received("PacketQueue")
+    assert len(messages["Records"]) == 1
+    assert world.run("Packet", messages) == {"batchItemFailures": []}
+
+    where = {"resource": "/v1/packets/{packet}"}
+    status, done = world.ask("GET", f"/v1/packets/{job['id']}", **where)
+    assert (status, done["state"]) == (200, "done"), done
+    with urllib.request.urlopen(done["url"], timeout=30) as answer:  # noqa: S310 - S3's own
+        packet = answer.read()
+    assert (len(packet), packet[:4]) == (done["size_bytes"], b"PK\3\4")
+    assert hashlib.sha256(packet).hexdigest() == done["file_sha256"]
+    verdict = packets.check(io.BytesIO(packet), world.settings.policy)
+    assert verdict.fault is None
+
+    # Somebody without a role, and an address that nobody named.
+    assert world.ask("GET", f"/v1/packets/{job['id']}", who="ben", **where)[0] == 403
+    reads = [e.record.actor.name for e in world.services.log.stream("reads")]
+    assert reads == ["ana"], "giving the address out was recorded"
+
+
+def test_a_scan_that_is_asked_for_goes_to_the_scan_function(aws, world):
+    world.sign()
+    status, job = world.ask("POST", "/v1/scans", {"target": "orders"}, key="now")
+    assert (status, job["state"]) == (202, "queued"), job
+    assert world.run("Scan", world.received()) == {"batchItemFailures": []}
+    [body] = world.scans()
+    assert body["outcome"] == "clean"
 
 
 def test_a_function_that_is_killed_in_a_scan_loses_and_repeats_nothing(aws, world):

@@ -11,16 +11,19 @@ from support.stack import ROOT
 
 pytestmark = pytest.mark.xdist_group("deploy")
 
-FUNCTIONS = {"Dispatch": "dispatch", "Scan": "scan", "Overdue": "overdue"}
+FUNCTIONS = {"Dispatch": "dispatch", "Scan": "scan", "Overdue": "overdue", "Packet": "packet"}
+API = "APIHandler"  # Chalice's names for what answers the routes
 MAX_UNZIPPED_BYTES = 120 * 10**6  # Lambda allows 250 MB
 ENVIRONMENT = {
     "HOLDFAST_EVIDENCE_BUCKET",
     "HOLDFAST_DERIVED_BUCKET",
     "HOLDFAST_DOCUMENTS_TABLE",
     "HOLDFAST_LOCKS_TABLE",
+    "HOLDFAST_PASSING_TABLE",
     "HOLDFAST_SIGNING_KEY",
     "HOLDFAST_SEAL_SECRET",
     "HOLDFAST_SCAN_QUEUE",
+    "HOLDFAST_PACKET_QUEUE",
     "HOLDFAST_EVENT_BUS",
     "HOLDFAST_PERIOD_MINUTES",
     "POWERTOOLS_SERVICE_NAME",
@@ -36,11 +39,21 @@ def functions(template):
     }
 
 
-def isolated(folder, code):
-    """What a program prints that sees nothing but the standard library and the unpacked zip."""
+def isolated(folder, code, handler="app.app"):
+    """What a program prints that sees nothing but the standard library and the unpacked zip.
+
+    ``handler``: which one Lambda says that it starts.
+    """
     program = f"import sys; sys.path.insert(0, {str(folder)!r})\n{code}"
     command = [sys.executable, "-I", "-S", "-B", "-c", program]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder)
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={"_HANDLER": handler},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -57,7 +70,8 @@ def contains(whole, part, where="template"):
 
 def test_the_functions_are_those_of_app(template):
     handlers = {name: one["Handler"] for name, one in functions(template).items()}
-    assert handlers == {name: f"app.{function}" for name, function in FUNCTIONS.items()}
+    expected = {name: f"app.{function}" for name, function in FUNCTIONS.items()}
+    assert handlers == {**expected, API: "app.app"}
 
 
 def test_the_runtime_is_the_python_that_packaged(template):
@@ -68,8 +82,8 @@ def test_the_runtime_is_the_python_that_packaged(template):
 
 
 def test_each_function_has_a_role_and_the_policy_of_its_file(template):
-    for name, function in FUNCTIONS.items():
-        role = f"{name}Role"
+    of_api = (API, "ApiHandlerRole", "api")
+    for name, role, function in [*((n, f"{n}Role", f) for n, f in FUNCTIONS.items()), of_api]:
         assert functions(template)[name]["Role"] == {"Fn::GetAtt": [role, "Arn"]}
         policies = template["Resources"][role]["Properties"]["Policies"]
         file = json.loads((ROOT / ".chalice" / f"policy-{function}.json").read_text())
@@ -78,7 +92,7 @@ def test_each_function_has_a_role_and_the_policy_of_its_file(template):
 
 def test_the_configuration_names_functions_that_are_there():
     config = json.loads((ROOT / ".chalice" / "config.json").read_text())
-    assert set(config["lambda_functions"]) == set(FUNCTIONS.values())
+    assert set(config["lambda_functions"]) == {*FUNCTIONS.values(), "api_handler"}
     assert set(config["stages"]) == {"dev", "prod"}
     assert config["autogen_policy"] is False
     assert config["automatic_layer"] is False
@@ -86,10 +100,12 @@ def test_the_configuration_names_functions_that_are_there():
 
 def test_limits_of_the_configuration_reach_the_functions(template):
     config = json.loads((ROOT / ".chalice" / "config.json").read_text())["lambda_functions"]
-    for name in ("Dispatch", "Overdue"):
-        found = functions(template)[name]
-        assert found["Timeout"] == config[FUNCTIONS[name]]["lambda_timeout"]
-        assert found["MemorySize"] == config[FUNCTIONS[name]]["lambda_memory_size"]
+    for name in ("Dispatch", "Overdue", "Packet", API):
+        found, wanted = functions(template)[name], config[FUNCTIONS.get(name, "api_handler")]
+        assert found["Timeout"] == wanted["lambda_timeout"]
+        assert found["MemorySize"] == wanted["lambda_memory_size"]
+    assert functions(template)[API]["Timeout"] <= 29, "API Gateway waits no longer"
+    assert functions(template)["Packet"]["EphemeralStorage"] == {"Size": 4096}
     assert functions(template)["Scan"]["Timeout"] == {"Ref": "ScanTimeoutSeconds"}
     assert functions(template)["Scan"]["MemorySize"] == {"Ref": "ScanMemoryMegabytes"}
     defaults = {name: one["Default"] for name, one in template["Parameters"].items()}
@@ -124,7 +140,11 @@ def test_the_schedule_is_that_of_the_parameter(template):
 
 @pytest.mark.parametrize(
     ("name", "queue", "concurrency"),
-    [("Scan", "ScanQueue", {"Ref": "ScanConcurrency"}), ("Overdue", "DeadLetterQueue", 2)],
+    [
+        ("Scan", "ScanQueue", {"Ref": "ScanConcurrency"}),
+        ("Overdue", "DeadLetterQueue", 2),
+        ("Packet", "PacketQueue", 2),
+    ],
 )
 def test_queues_are_read_in_batches_with_partial_failures(template, name, queue, concurrency):
     assert functions(template)[name]["Events"] == {
@@ -132,7 +152,7 @@ def test_queues_are_read_in_batches_with_partial_failures(template, name, queue,
             "Type": "SQS",
             "Properties": {
                 "Queue": {"Fn::GetAtt": [queue, "Arn"]},
-                "BatchSize": 10,
+                "BatchSize": 1 if name == "Packet" else 10,
                 "FunctionResponseTypes": ["ReportBatchItemFailures"],
                 # Lambda refuses a batching window on a FIFO queue.
                 "MaximumBatchingWindowInSeconds": {"Ref": "AWS::NoValue"},
@@ -147,9 +167,31 @@ def test_every_function_gets_the_environment(template):
     assert not any("Environment" in one for one in functions(template).values())
 
 
-def test_there_is_no_api(template):
-    kinds = {one["Type"] for one in template["Resources"].values()}
-    assert not any("ApiGateway" in kind or kind.endswith("::Api") for kind in kinds)
+def routes(template):
+    """(path, method, whether API Gateway verifies a signature)."""
+    definition = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    return {
+        (path, method, operation.get("security") == [{"sigv4": []}])
+        for path, methods in definition["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_every_route_is_there_twice_and_signed_behind_iam_alone(template):
+    found = routes(template)
+    assert ("/v1/me", "get", False) in found
+    assert {signed for path, _, signed in found if path.startswith("/iam/")} == {True}
+    assert {signed for path, _, signed in found if not path.startswith("/iam/")} == {False}
+    plain = {(path, method) for path, method, signed in found if not signed}
+    behind = {(path.removeprefix("/iam"), method) for path, method, signed in found if signed}
+    assert behind == plain
+
+
+def test_the_api_s_function_is_called_by_its_api_alone(template):
+    permission = template["Resources"]["APIHandlerInvokePermission"]["Properties"]
+    assert permission["Principal"] == "apigateway.amazonaws.com"
+    assert permission["FunctionName"] == {"Ref": API}
+    assert permission["SourceArn"]["Fn::Sub"][1] == {"RestAPIId": {"Ref": "RestAPI"}}
 
 
 def test_every_requirement_is_in_the_zip(package):
@@ -192,13 +234,28 @@ def test_the_package_is_small_enough(package):
 
 
 def test_app_runs_from_the_zip_alone_and_loads_no_flow(unzipped):
-    names = ("dispatch", "scan", "overdue")
+    names = tuple(FUNCTIONS.values())
     code = (
         f"import app; assert all(callable(getattr(app, n)) for n in {names}); print(*sys.modules)"
     )
-    loaded = isolated(unzipped, code)
+    loaded = isolated(unzipped, code, "app.scan")
     assert not {name for name in loaded if name.startswith("chalicelib")}
     assert not {"boto3", "botocore", "psycopg", "cryptography"} & set(loaded)
+
+
+def test_the_api_has_its_routes_from_the_zip_alone_and_asks_nobody(unzipped):
+    code = "import app; print(*app.app.routes); print(*sys.modules)"
+    said = isolated(unzipped, code)
+    assert {"/v1/me", "/iam/v1/me"} < set(said)
+    assert not {"boto3", "botocore", "psycopg"} & set(said)
+
+
+def test_the_api_s_gate_and_its_policies_load_from_the_zip(unzipped):
+    code = (
+        "from chalicelib.functions.api import gate; from chalicelib.http import office; "
+        "import cedarpy; print(type(gate()).__name__)"
+    )
+    assert isolated(unzipped, code) == ["Gate"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values())

@@ -10,16 +10,18 @@ from chalicelib.aws.writeonce import HOLD_ACTIONS
 
 pytestmark = pytest.mark.xdist_group("deploy")
 
-ROLES = {"DispatchRole", "ScanRole", "OverdueRole"}
+ROLES = {"DispatchRole", "ScanRole", "OverdueRole", "PacketRole", "ApiHandlerRole"}
 
 # The adapters of a function, and what it does not use of them.
 STORES = ("writeonce", "derived", "documents", "signer")
 ADAPTERS = {
     "DispatchRole": (*STORES, "bucket", "secrets", "queue"),
-    "ScanRole": (*STORES, "bucket", "secrets", "lock", "events"),
-    "OverdueRole": (*STORES, "bucket", "secrets", "lock", "events"),
+    "ScanRole": (*STORES, "bucket", "secrets", "lock", "events", "passing"),
+    "OverdueRole": (*STORES, "bucket", "secrets", "lock", "events", "passing"),
+    "PacketRole": (*STORES, "bucket", "secrets", "lock", "passing", "parcels"),
+    "ApiHandlerRole": (*STORES, "bucket", "secrets", "lock", "passing", "parcels", "queue"),
 }
-NOT_A_TARGETS = {"DispatchRole", "OverdueRole"}  # they log in to no database
+NOT_A_TARGETS = ROLES - {"ScanRole"}  # they log in to no database
 # What Lambda does with a function's role, and no code of ours. Sources: Lambda Developer Guide,
 # "Sending function logs", "SQS execution role permissions", "Configuring VPC access".
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -36,6 +38,8 @@ LAMBDA = {
     "DispatchRole": LOGGING,
     "ScanRole": LOGGING | RECEIVING | ATTACHING,
     "OverdueRole": LOGGING | RECEIVING,
+    "PacketRole": LOGGING | RECEIVING,
+    "ApiHandlerRole": LOGGING,
 }
 
 
@@ -118,6 +122,28 @@ def test_a_function_acts_on_resources_of_this_stack(template, role):
                 if resource != "*":
                     assert re.search(r"'(Ref|Fn::GetAtt|Fn::Sub)'", str(resource))
                     assert any(one in str(resource) for one in template["Resources"])
+
+
+def test_only_the_scan_function_reads_secrets_of_targets(template):
+    """Whoever is on the internet talks to the API's function."""
+    for role in NOT_A_TARGETS:
+        named = {
+            str(resource)
+            for name, one in policies(template)
+            if name == role and "secretsmanager:GetSecretValue" in one["Action"]
+            for resource in many(one["Resource"])
+        }
+        assert named == {str({"Ref": "SealSecret"})}
+
+
+def test_the_api_reads_packets_and_writes_none(template):
+    """A function that is taken over must not hand out another packet than was built."""
+    found = {one["Sid"]: one for name, one in policies(template) if name == "ApiHandlerRole"}
+    deny = found["PacketsAreNotItsOwn"]
+    assert deny["Effect"] == "Deny"
+    assert set(deny["Action"]) == {"s3:PutObject", "s3:DeleteObject"}
+    assert deny["Resource"] == {"Fn::Sub": "${DerivedBucket.Arn}/packet/*"}
+    assert "s3:GetObject" in found["DerivedObjects"]["Action"]
 
 
 def test_network_interfaces_are_for_lambda_and_not_for_the_code(template):
@@ -308,7 +334,9 @@ def test_bucket_policies_cover_bucket_and_objects(template):
             assert many(statement["Resource"]) == expected.get(statement["Sid"], [objects])
 
 
-@pytest.mark.parametrize("queue", ["ScanQueue", "DeadLetterQueue"])
+@pytest.mark.parametrize(
+    "queue", ["ScanQueue", "DeadLetterQueue", "PacketQueue", "PacketDeadLetterQueue"]
+)
 def test_queues_deny_plain_transport(template, queue):
     (statement,) = [one for name, one in policies(template) if name == f"{queue}Policy"]
     assert statement["Effect"] == "Deny"

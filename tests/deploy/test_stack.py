@@ -24,6 +24,12 @@ CONDITIONAL = {
 }
 
 
+# For people; an address of the API in the API's own function would make each need the other.
+NOT_FOR_FUNCTIONS = {"DeadLetterQueue", "PacketDeadLetterQueue", "AlarmTopic", "NoticeTopic"} | {
+    "ApiAddress", "EndpointURL", "RestAPIId", "APIHandlerName", "APIHandlerArn",
+}  # fmt: skip
+
+
 def test_the_stack_is_made_whole(aws, template):
     outputs = stack.create_stack(aws, template)
     assert set(outputs) == set(template["Outputs"])
@@ -47,11 +53,11 @@ def test_what_is_left_out_is_what_moto_does_not_know(template):
 
 def test_functions_are_told_what_the_outputs_say(aws, template):
     outputs = stack.create_stack(aws, template)
-    for function in ("Dispatch", "Scan", "Overdue"):
+    for function in ("Dispatch", "Scan", "Overdue", "Packet", "APIHandler"):
         told = stack.environment(aws, function)
         for name, value in outputs.items():
             variable = "".join(f"_{c}" if c.isupper() else c for c in name).upper()
-            if name not in {"DeadLetterQueue", "AlarmTopic", "NoticeTopic"}:
+            if name not in NOT_FOR_FUNCTIONS:
                 assert told[f"HOLDFAST{variable}"] == value
 
 
@@ -81,17 +87,21 @@ def test_tables_are_as_the_adapters_use_them(aws, template):
     outputs = stack.create_stack(aws, template)
     client = aws.client("dynamodb")
     keys = {}
-    for name in ("DocumentsTable", "LocksTable"):
+    for name in ("DocumentsTable", "LocksTable", "PassingTable"):
         table = client.describe_table(TableName=outputs[name])["Table"]
         keys[name] = [(one["AttributeName"], one["KeyType"]) for one in table["KeySchema"]]
         assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
-        assert table["DeletionProtectionEnabled"] is True
+        assert table["DeletionProtectionEnabled"] is (name != "PassingTable")
     assert keys == {
         "DocumentsTable": [("p", "HASH"), ("k", "RANGE")],
         "LocksTable": [("k", "HASH")],
+        "PassingTable": [("p", "HASH"), ("k", "RANGE")],
     }
-    living = client.describe_time_to_live(TableName=outputs["LocksTable"])
-    assert living["TimeToLiveDescription"]["AttributeName"] == "gone_at"
+    for name in ("LocksTable", "PassingTable"):
+        living = client.describe_time_to_live(TableName=outputs[name])
+        assert living["TimeToLiveDescription"]["AttributeName"] == "gone_at"
+    forever = client.describe_time_to_live(TableName=outputs["DocumentsTable"])
+    assert forever["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
 
 
 @pytest.mark.parametrize("spec", ["ECC_NIST_EDWARDS25519", "ECC_NIST_P256"])
@@ -134,6 +144,45 @@ def test_a_scan_that_fails_five_times_goes_to_the_dead_letters(aws, template):
     assert arn == found["ScanQueue"]["QueueArn"]
 
 
+def test_a_packet_that_fails_three_times_goes_to_dead_letters_of_its_own(aws, template):
+    """Those of the scans are read by the overdue function, which would take it for an order."""
+    outputs = stack.create_stack(aws, template)
+    client = aws.client("sqs")
+    arns = {
+        name: client.get_queue_attributes(QueueUrl=outputs[name], AttributeNames=["All"])[
+            "Attributes"
+        ]
+        for name in ("PacketQueue", "PacketDeadLetterQueue", "DeadLetterQueue")
+    }
+    redrive = json.loads(arns["PacketQueue"]["RedrivePolicy"])
+    assert redrive["deadLetterTargetArn"] == arns["PacketDeadLetterQueue"]["QueueArn"]
+    assert int(redrive["maxReceiveCount"]) == 3
+    mappings = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    read = {one["EventSourceArn"] for one in mappings}
+    assert {arns["PacketQueue"]["QueueArn"], arns["DeadLetterQueue"]["QueueArn"]} < read
+    assert arns["PacketDeadLetterQueue"]["QueueArn"] not in read
+
+
+def test_the_address_of_the_api_is_told(aws, template):
+    outputs = stack.create_stack(aws, template)
+    api = outputs["RestAPIId"]
+    assert outputs["ApiAddress"] == f"https://{api}.execute-api.us-east-1.amazonaws.com/api"
+    found = aws.client("apigateway").get_rest_api(restApiId=api)
+    assert found["name"] == stack.STACK, "the dimension ApiName of its metrics"
+
+
+def test_the_api_sends_to_the_queues_of_scans_and_packets_alone(aws, template):
+    outputs = stack.create_stack(aws, template)
+    client = aws.client("sqs")
+    named = {
+        client.get_queue_attributes(QueueUrl=outputs[name], AttributeNames=["QueueArn"])[
+            "Attributes"
+        ]["QueueArn"]
+        for name in ("ScanQueue", "PacketQueue")
+    }
+    assert set(policy_of(aws, "Api")["Send"]) == named
+
+
 def test_parameters_take_effect(aws, template):
     parameters = {
         "ScheduleMinutes": "60",
@@ -152,7 +201,7 @@ def test_parameters_take_effect(aws, template):
     assert function["Configuration"]["MemorySize"] == 2048
     assert int(function["Concurrency"]["ReservedConcurrentExecutions"]) == 40
     mappings = client.list_event_source_mappings()["EventSourceMappings"]
-    assert sorted(one["ScalingConfig"]["MaximumConcurrency"] for one in mappings) == [2, 40]
+    assert sorted(one["ScalingConfig"]["MaximumConcurrency"] for one in mappings) == [2, 2, 40]
     assert {tuple(one["FunctionResponseTypes"]) for one in mappings} == {
         ("ReportBatchItemFailures",)
     }
@@ -179,7 +228,7 @@ def policy_of(aws, function):
     return {one["Sid"]: one["Resource"] for one in document["Statement"] if one}
 
 
-@pytest.mark.parametrize("function", ["Dispatch", "Scan", "Overdue"])
+@pytest.mark.parametrize("function", ["Dispatch", "Scan", "Overdue", "Packet", "Api"])
 def test_roles_name_what_the_stack_made(aws, template, function):
     outputs = stack.create_stack(aws, template)
     resources = policy_of(aws, function)

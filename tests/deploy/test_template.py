@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.stack import ROOT
 
@@ -60,6 +61,7 @@ def test_parameters_are_constrained(template):
         ("AlarmEmail", "nobody"),
         ("ReplicaBucketArn", "bucket"),
         ("ReplicaAccount", "123"),
+        ("ApiLogRoleArn", "role"),
         ("VpcId", "subnet-1"),
         ("SecretPrefix", ""),
         ("SecretPrefix", "holdfast/*"),
@@ -117,10 +119,19 @@ def test_buckets_are_private_and_encrypted_without_a_key_to_lose(template):
 
 
 def test_no_stage_expires(template):
-    """A staged batch can be the only copy of records that won their place."""
+    """A staged batch can be the only copy of records that won their place. A packet is none."""
+    from chalicelib.aws.parcels import PREFIX
+    from chalicelib.evidence.parcel import KEEP_DAYS
+
     bucket = template["Resources"]["DerivedBucket"]["Properties"]
-    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
-    assert set(rule) == {"Id", "Status", "AbortIncompleteMultipartUpload"}
+    uploads, packets = bucket["LifecycleConfiguration"]["Rules"]
+    assert set(uploads) == {"Id", "Status", "AbortIncompleteMultipartUpload"}
+    assert packets == {
+        "Id": "packets",
+        "Status": "Enabled",
+        "Prefix": PREFIX,
+        "ExpirationInDays": KEEP_DAYS,
+    }
     assert "LifecycleConfiguration" not in template["Resources"]["EvidenceBucket"]["Properties"]
 
 
@@ -139,6 +150,144 @@ def test_a_message_stays_hidden_for_longer_than_its_function_runs(template):
     queues = properties(template, "AWS::SQS::Queue")
     overdue = template["Resources"]["Overdue"]["Properties"]["Timeout"]
     assert queues["DeadLetterQueue"]["VisibilityTimeout"] >= overdue + 60
+    packet = template["Resources"]["Packet"]["Properties"]["Timeout"]
+    assert queues["PacketQueue"]["VisibilityTimeout"] >= packet + 60
+
+
+def test_a_packet_is_tried_while_its_job_has_not_failed(template):
+    from chalicelib.api.jobs import PACKET, PATIENCE_SECONDS
+
+    queue = template["Resources"]["PacketQueue"]["Properties"]
+    attempts = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
+    assert attempts <= PATIENCE_SECONDS[PACKET] <= queue["MessageRetentionPeriod"]
+
+
+def test_only_what_passes_away_expires(template):
+    tables = properties(template, "AWS::DynamoDB::Table")
+    assert set(tables) == {"DocumentsTable", "LocksTable", "PassingTable"}
+    expiring = {name for name, one in tables.items() if "TimeToLiveSpecification" in one}
+    assert expiring == {"LocksTable", "PassingTable"}
+    for name in expiring:
+        living = tables[name]["TimeToLiveSpecification"]
+        assert living == {"AttributeName": "gone_at", "Enabled": True}
+    assert "PointInTimeRecoverySpecification" not in tables["PassingTable"]
+
+
+# What API Gateway answers by itself and can be told how to. Source: API Gateway Developer Guide,
+# "Gateway response types"; those for authorizers, API keys and usage plans, of which there are
+# none, fall to the two defaults.
+ANSWERED = {
+    "DEFAULT_4XX": (400, "malformed"),
+    "DEFAULT_5XX": (500, "defect"),
+    "ACCESS_DENIED": (403, "forbidden"),
+    "BAD_REQUEST_BODY": (400, "malformed"),
+    "BAD_REQUEST_PARAMETERS": (400, "malformed"),
+    "EXPIRED_TOKEN": (401, "unauthenticated"),
+    "INTEGRATION_FAILURE": (503, "could_not_tell"),
+    "INTEGRATION_TIMEOUT": (503, "could_not_tell"),
+    "INVALID_SIGNATURE": (401, "unauthenticated"),
+    "MISSING_AUTHENTICATION_TOKEN": (404, "not_found"),
+    "REQUEST_TOO_LARGE": (413, "too_large"),
+    "RESOURCE_NOT_FOUND": (404, "not_found"),
+    "THROTTLED": (429, "too_many_requests"),
+    "UNAUTHORIZED": (401, "unauthenticated"),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "unsupported_media_type"),
+    "WAF_FILTERED": (403, "forbidden"),
+}
+
+
+@pytest.fixture
+def api(template):
+    return template["Resources"]["RestAPI"]["Properties"]
+
+
+def test_what_api_gateway_answers_is_a_problem_as_all_others(api):
+    from chalicelib.api.types import Problem
+    from chalicelib.http import problem
+
+    found = {}
+    for kind, one in api["GatewayResponses"].items():
+        text = one["ResponseTemplates"]["application/json"]
+        assert set(re.findall(r"\$[\w.]+", text)) == {"$context.requestId"}, kind
+        told = msgspec.json.decode(text, type=Problem, strict=True)
+        refused = problem.Refused(told.status, told.code, told.detail, next_step=told.next_step)
+        as_ours = json.loads(problem.encode(refused, told.request))
+        as_ours["title"] = told.title  # Python calls 413 by another name in each version
+        assert json.loads(text) == as_ours, kind
+        assert told.next_step
+        assert told.status == one["StatusCode"], kind
+        found[kind] = (told.status, told.code)
+    assert found == ANSWERED
+
+
+def test_its_codes_are_documented_with_their_status():
+    page = (ROOT / "docs" / "api.md").read_text()
+    rows = dict(re.findall(r"(?m)^\| (\d{3}) \| (.+) \|$", page))
+    for status, code in ANSWERED.values():
+        assert f"`{code}`" in rows[str(status)]
+
+
+def test_what_api_gateway_answers_has_the_headers_of_all_others(api):
+    from chalicelib.http.gate import SECURITY_HEADERS
+    from chalicelib.http.problem import MEDIA_TYPE
+
+    for kind, one in api["GatewayResponses"].items():
+        headers = one["ResponseParameters"]["Headers"]
+        assert all(re.fullmatch(r"'[^']+'", value) for value in headers.values()), kind
+        told = {name: value.strip("'") for name, value in headers.items()}
+        again = told.pop("Retry-After", None)
+        assert (again is not None) == (one["StatusCode"] in {429, 503}), kind
+        assert told.pop("Content-Type") == MEDIA_TYPE
+        # 'none' has quotes, which a value in quotes cannot have; without a source it is the same.
+        expected = {name: value.replace(" 'none'", "") for name, value in SECURITY_HEADERS.items()}
+        assert told == expected, kind
+
+
+def test_the_access_log_has_no_secret_in_it(api):
+    log = api["AccessLogSetting"]
+    assert log["DestinationArn"] == {"Fn::GetAtt": ["ApiAccessLogs", "Arn"]}
+    fields = json.loads(log["Format"])
+    assert set(fields.values()) == {
+        "$context.requestId",
+        "$context.requestTimeEpoch",
+        "$context.httpMethod",
+        "$context.resourcePath",  # the route, not the path: that has names in it
+        "$context.status",
+        "$context.error.responseType",
+        "$context.responseLatency",
+        "$context.responseLength",
+        "$context.tlsVersion",
+        "$context.identity.userArn",
+    }
+    (settings,) = api["MethodSettings"]
+    assert (settings["LoggingLevel"], settings["DataTraceEnabled"]) == ("OFF", False)
+
+
+def test_the_api_is_regional_takes_tls_1_2_and_is_throttled(template, api):
+    assert api["EndpointConfiguration"] == {"Type": "REGIONAL"}
+    assert api["SecurityPolicy"] == "SecurityPolicy_TLS13_1_2_2021_06"
+    assert api["StageName"] == "api"
+    (settings,) = api["MethodSettings"]
+    assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
+    assert settings["ThrottlingRateLimit"] == {"Ref": "ApiRequestsPerSecond"}
+    assert settings["ThrottlingBurstLimit"] == {"Ref": "ApiBurst"}
+    defaults = {name: one["Default"] for name, one in template["Parameters"].items()}
+    assert (defaults["ApiRequestsPerSecond"], defaults["ApiBurst"]) == (50, 100)
+
+
+def test_the_stage_is_made_after_api_gateway_may_write_its_log(template):
+    assert template["Resources"]["RestAPI"]["DependsOn"] == ["ApiLogAccount"]
+    account = template["Resources"]["ApiLogAccount"]
+    assert "Condition" not in account, "what is not made cannot be waited for"
+
+
+def test_metrics_of_the_api_have_the_name_that_it_has(template, api):
+    assert api["DefinitionBody"]["info"]["title"] == {"Ref": "AWS::StackName"}
+    for name, alarm in properties(template, "AWS::CloudWatch::Alarm").items():
+        if alarm.get("Namespace") == "AWS/ApiGateway":
+            dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+            expected = {"ApiName": {"Ref": "AWS::StackName"}, "Stage": api["StageName"]}
+            assert dimensions == expected, name
 
 
 def test_severities_include_the_worse_ones(template):
@@ -181,7 +330,9 @@ def test_alarms_reach_somebody(template):
         if alarm.get("Namespace") == "AWS/Lambda"
         for dimension in alarm["Dimensions"]
     }
-    for function in ("Dispatch", "Scan", "Overdue"):
+    metrics = {(alarm.get("Namespace"), alarm.get("MetricName")) for alarm in alarms.values()}
+    assert {("AWS/ApiGateway", "5XXError"), ("AWS/ApiGateway", "Latency")} < metrics
+    for function in properties(template, "AWS::Serverless::Function"):
         assert {("Errors", function), ("Throttles", function)} < watched
 
 
@@ -213,6 +364,7 @@ def test_only_the_scan_function_is_in_the_vpc(template):
 
 
 def test_metrics_that_are_watched_are_counted(template):
+    from chalicelib.aws import usage
     from chalicelib.drift.scan import Outcome
 
     alarms = properties(template, "AWS::CloudWatch::Alarm").values()
@@ -220,11 +372,14 @@ def test_metrics_that_are_watched_are_counted(template):
     board = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     watched |= set(re.findall(r'\["Holdfast", "(\w+)"', board))
     code = "".join(path.read_text() for path in (ROOT / "chalicelib" / "functions").glob("*.py"))
-    counted = set(re.findall(r'count\("(\w+)"\)', code)) | {"Missed"}
-    counted |= {one.value.capitalize() for one in Outcome}
+    calls = re.findall(r"\bcount\(([^)]*)\)", code)
+    counted = {name for call in calls for name in re.findall(r'"([A-Z]\w+)"', call)} | {"Missed"}
+    outcomes = {one.value.capitalize() for one in Outcome}
+    assert len(counted | outcomes - {"Clean"}) == usage.METRICS
+    counted |= outcomes
     assert {"Unknown", "Refused", "AppendConflicts"} < watched <= counted
 
 
 def test_the_dashboard_is_json(template):
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(body)["widgets"]) == 4
+    assert len(json.loads(body)["widgets"]) == 6

@@ -66,9 +66,11 @@ def deployed(strict_aws, tmp_path, database, monkeypatch):
         "derived_bucket": f"{name}-derived",
         "documents_table": name,
         "locks_table": f"{name}-locks",
+        "passing_table": f"{name}-passing",
         "signing_key": account.key,
         "seal_secret": seal,
         "scan_queue": queue["QueueUrl"],
+        "packet_queue": "https://sqs.us-east-1.amazonaws.com/123456789012/none.fifo",
         "event_bus": name,
         "period_minutes": "15",
     }

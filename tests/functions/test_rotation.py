@@ -48,9 +48,11 @@ def house(strict_aws, tmp_path, monkeypatch):
         "derived_bucket": f"{name}-derived",
         "documents_table": name,
         "locks_table": f"{name}-locks",
+        "passing_table": f"{name}-passing",
         "signing_key": account.key,
         "seal_secret": seal["ARN"],
         "scan_queue": "https://sqs.us-east-1.amazonaws.com/123456789012/none.fifo",
+        "packet_queue": "https://sqs.us-east-1.amazonaws.com/123456789012/none.fifo",
         "event_bus": name,
         "period_minutes": "15",
     }

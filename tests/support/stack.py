@@ -23,6 +23,8 @@ STACK = "holdfast"
 NO_VALUE = object()
 
 LEFT_OUT = {
+    "AWS::ApiGateway::Account": "moto's CloudFormation does not know it",
+    "AWS::ApiGateway::Stage": "moto's CloudFormation does not know it",
     "AWS::CloudWatch::Alarm": "moto's CloudFormation does not know it",
     "AWS::Lambda::EventInvokeConfig": "moto's CloudFormation does not know it",
     "AWS::S3::BucketPolicy": "moto takes a Deny without its conditions: nothing could be written",
@@ -103,6 +105,8 @@ def plain(template):
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
             resources.update(_function(name, dict(resource["Properties"]), shared))
+        elif resource["Type"] == "AWS::Serverless::Api":
+            resources.update(_api(name, dict(resource["Properties"])))
         else:
             resources[name] = resource
     kept = {k: v for k, v in template.items() if k not in {"Transform", "Globals", "Rules"}}
@@ -110,7 +114,7 @@ def plain(template):
 
 
 def _function(name, properties, shared):
-    events, invoking = properties.pop("Events"), properties.pop("EventInvokeConfig", None)
+    events, invoking = properties.pop("Events", {}), properties.pop("EventInvokeConfig", None)
     assert properties.pop("CodeUri") == "./deployment.zip"
     tags = [{"Key": key, "Value": value} for key, value in properties.pop("Tags").items()]
     tracing = {"Mode": properties.pop("Tracing")}
@@ -125,6 +129,18 @@ def _function(name, properties, shared):
         )
     for event, described in events.items():
         yield from _event(name, f"{name}{event}", described["Type"], dict(described["Properties"]))
+
+
+def _api(name, properties):
+    """The API without its paths, which moto would import and never serve, and its stage."""
+    definition = properties.pop("DefinitionBody")
+    stage = {"StageName": properties.pop("StageName"), "RestApiId": {"Ref": name}}
+    stage |= {key: properties.pop(key) for key in ("MethodSettings", "AccessLogSetting")}
+    kinds = [properties.pop("EndpointConfiguration")["Type"]]
+    made = {"Name": definition["info"]["title"], "EndpointConfiguration": {"Types": kinds}}
+    assert set(properties) == {"SecurityPolicy", "EndpointAccessMode", "GatewayResponses"}
+    yield name, {"Type": "AWS::ApiGateway::RestApi", "Properties": made}
+    yield f"{name}Stage", {"Type": "AWS::ApiGateway::Stage", "Properties": stage}
 
 
 def _event(function, name, kind, properties):
@@ -284,6 +300,14 @@ def environment(aws, function, *, name=STACK):
     return found["Environment"]["Variables"]
 
 
+def _lifecycle(rule):
+    """A rule of CloudFormation as S3's own call has it."""
+    made = {"ID": rule.pop("Id"), "Filter": {"Prefix": rule.pop("Prefix", "")}}
+    if "ExpirationInDays" in rule:
+        made["Expiration"] = {"Days": rule.pop("ExpirationInDays")}
+    return {**made, **rule}
+
+
 def _bucket(aws, name, properties):
     s3 = aws.client("s3")
     s3.create_bucket(
@@ -308,11 +332,7 @@ def _bucket(aws, name, properties):
                     Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]}
                 )
             case "LifecycleConfiguration":
-                rules = [
-                    {"Filter": {"Prefix": ""}, **rule, "ID": rule["Id"]} for rule in value["Rules"]
-                ]
-                for rule in rules:
-                    del rule["Id"]
+                rules = [_lifecycle(dict(rule)) for rule in value["Rules"]]
                 s3.put_bucket_lifecycle_configuration(
                     Bucket=name, LifecycleConfiguration={"Rules": rules}
                 )

@@ -10,9 +10,9 @@ import base64, hashlib, json, pathlib, re, struct, sys, time, zlib
 from collections import Counter, defaultdict, namedtuple
 from typing import Any
 NAME = re.compile(rb"(?=.{1,200}\Z)[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
-KINDS = "scan scan.missed schedule.dispatched target.configured baseline.approved baseline.signed"
-KINDS += " period.closed packet.made log.opened log.restored log.rotated hold.placed hold.released"
-KINDS += " personal.erased finding.opened finding.closed finding.suppressed baseline.proposed"
+KINDS = r"scan|scan\.missed|schedule\.dispatched|target\.configured|period\.closed|packet\.made"
+KINDS += r"|baseline\.(proposed|approved|signed)|finding\.(opened|closed|suppressed)|evidence\.read"
+KINDS += r"|log\.(opened|restored|rotated)|hold\.(placed|released)|personal\.erased"
 MAX_LEAF, MAX_FILE, SKEW_SECONDS = 65_535, 64 * 2**20, 600
 USAGE = "usage: python3 verify.py PACKET.zip --trust trust.txt (from elsewhere than the packet)"
 WRONG = (ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error)
@@ -308,7 +308,7 @@ class Packet:
         """Steps 8 and 9 for a leaf."""
         body, ref = record.pop("body", None), record.pop("body_ref", None)
         kind, stream, seq, at = (record[key] for key in ("kind", "stream", "seq", "at"))
-        good = record["v"] == 1 and kind in KINDS.split() and (body is None) != (ref is None)
+        good = record["v"] == 1 and re.fullmatch(KINDS, kind) and (body is None) != (ref is None)
         need(good, f"not a record of version 1, or of the unknown kind {kind}")
         latest = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(self.now + SKEW_SECONDS))
         need(at <= latest + "999999Z", "dated in the future")  # text order is time order

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from support.desk import HandClock
 
-from chalicelib.functions.scan import WAIT_ATTEMPTS, place
+from chalicelib.functions.host import WAIT_ATTEMPTS, place
 from chalicelib.kernel.errors import Busy
 from chalicelib.local.lock import FileLocks
 

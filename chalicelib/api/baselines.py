@@ -1,0 +1,120 @@
+"""Baselines: what is in force and proposed, whether it holds, and people's agreement."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chalicelib.api.call import version
+from chalicelib.api.types import Approve, Baseline, Empty, Verification
+from chalicelib.drift import approval, decide
+from chalicelib.drift.diff import diff
+from chalicelib.drift.finding import When, find
+from chalicelib.drift.judge import judge
+from chalicelib.drift.scan import verified
+from chalicelib.drift.snapshot import COVERAGE
+from chalicelib.kernel.errors import NotFound
+
+if TYPE_CHECKING:
+    from chalicelib.api.call import Call
+    from chalicelib.drift.desk import Target
+    from chalicelib.drift.finding import Finding
+    from chalicelib.drift.snapshot import Snapshot
+    from chalicelib.drift.state import State
+
+
+def show(call: Call, _asked: Empty, target: str) -> Baseline:
+    """The baseline in force, verified, and the open proposal with what it would change.
+
+    Raises: NotFound, without either; VerificationFailed.
+    """
+    one = call.target(target, "baseline:read")
+    desk = call.services.desk
+    now = desk.states.get(one.stream)
+    if now.baseline is None and now.proposal is None:
+        raise NotFound(
+            f"{one.stream} has no baseline yet", next_step=f"holdfast baseline propose {one.slug}"
+        )
+    base = None if now.baseline is None else verified(desk, one, now)
+    taken = (
+        None if now.proposal is None else decide.load(desk, now.proposal.sha256, now.proposal.root)
+    )
+    changes = [] if taken is None or base is None else _changes(call, one, base.snapshot, taken)
+    shown = taken or (base.snapshot if base else None)
+    return msgspec.structs.replace(
+        of(one, now),
+        predicate=None if base is None else msgspec.to_builtins(base.predicate),
+        would_change=[msgspec.to_builtins(change) for change in changes],
+        objects={} if shown is None else _kinds(shown),
+        signed={} if base is None else _kinds(base.snapshot),
+        gaps=[] if shown is None else gaps(shown),
+        key="" if base is None else base.key,
+    )
+
+
+def verify(call: Call, _asked: Empty, target: str) -> Verification:
+    """That the baseline in force holds. Raises: NoBaseline; VerificationFailed, and which step."""
+    one = call.target(target, "baseline:read")
+    base = verified(call.services.desk, one, call.services.desk.states.get(one.stream))
+    return Verification(
+        verified=True,
+        key=base.key,
+        predicate=msgspec.to_builtins(base.predicate),
+        target=one.stream,
+        required=one.approvals,
+        root=base.snapshot.root.hex(),
+        objects=_kinds(base.snapshot),
+    )
+
+
+def approve(call: Call, asked: Approve, target: str) -> Baseline:
+    """Record the caller's agreement; with the last one needed, the baseline is signed.
+
+    Raises: as ``drift.approval.approve``; PreconditionFailed; Busy, while the target is read.
+    """
+    one = call.target(target, "baseline:approve")
+    desk = call.services.desk
+
+    def work() -> State:
+        with call.holding(one):
+            call.match(_version(one, desk.states.get(one.stream)))
+            return approval.approve(
+                desk, one, actor=call.actor, proposal=asked.proposal, comment=asked.comment
+            )
+
+    return of(one, call.again(work))
+
+
+def of(target: Target, now: State) -> Baseline:
+    """What a target's state says of its baseline and the open proposal."""
+    return Baseline(
+        target=target.stream,
+        required=target.approvals,
+        version=_version(target, now),
+        baseline=msgspec.to_builtins(now.baseline),
+        proposal=msgspec.to_builtins(now.proposal),
+    )
+
+
+def gaps(taken: Snapshot) -> list[str]:
+    """The kinds that could not be read in full."""
+    return sorted(name for kind, name in taken.objects if kind == COVERAGE)
+
+
+def _kinds(taken: Snapshot) -> dict[str, int]:
+    """How many objects there are of each kind."""
+    return dict(Counter(kind for kind, _ in taken.objects))
+
+
+def _version(target: Target, now: State) -> str:
+    held = [msgspec.to_builtins(now.baseline), msgspec.to_builtins(now.proposal)]
+    return version([target.stream, target.approvals, *held])
+
+
+def _changes(call: Call, target: Target, before: Snapshot, after: Snapshot) -> list[Finding]:
+    return [
+        find(target.stream, change, judge(change, call.services.desk.rules), When(not_after=""))
+        for change in diff(before, after)
+    ]

@@ -1,0 +1,162 @@
+"""OpenAPI: the API's description, made from its routes and types.
+
+Source: OpenAPI Specification 3.1.1; the types' schemas are JSON Schema 2020-12.
+"""
+
+from __future__ import annotations
+
+import functools
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from chalicelib import __version__
+from chalicelib.api.routes import OPEN, PARTS, ROUTES, Route
+from chalicelib.api.types import Problem
+from chalicelib.http.asked import IAM_PREFIX, JSON
+from chalicelib.http.problem import MEDIA_TYPE
+
+PATH: Final = "/v1/openapi.json"
+_REF: Final = "#/components/schemas/{name}"
+_ALWAYS: Final = (400, 409, 413, 422, 429, 500, 503)
+_POST: Final = (412, 415)
+_SIGNED_IN: Final = (401, 403)
+
+
+_ITSELF: Final[dict[str, Any]] = {
+    "operationId": "openapi",
+    "summary": "This document.",
+    "security": [],
+    "responses": {
+        "200": {"description": "OK", "content": {JSON: {"schema": {"type": "object"}}}},
+    },
+}
+
+
+@functools.cache
+def document() -> bytes:
+    """The whole document, as JSON."""
+    answers = [route.answer for route in ROUTES if route.answer]
+    schemas, components = msgspec.json.schema_components(
+        [*answers, *(route.asked for route in ROUTES), Problem], ref_template=_REF
+    )
+    del schemas
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, components)
+    paths[PATH] = {"get": _ITSELF}
+    asked = {route.asked.__name__ for route in ROUTES if route.method == "GET"}
+    bodies = {route.asked.__name__ for route in ROUTES if route.method == "POST"}
+    for name in asked - bodies:
+        components.pop(name, None)
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.1",
+            "info": {
+                "title": "Holdfast",
+                "version": __version__,
+                "description": "Holds databases to the state people signed for.",
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "servers": [
+                {"url": "..", "description": "with a bearer token"},
+                {"url": f"..{IAM_PREFIX}", "description": "with AWS credentials"},
+            ],
+            "paths": paths,
+            "components": {
+                "schemas": components,
+                "securitySchemes": {
+                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                    "iam": {
+                        "type": "apiKey",
+                        "in": "header",
+                        "name": "Authorization",
+                        "description": "AWS Signature Version 4, of the service execute-api",
+                    },
+                },
+            },
+        }
+    )
+
+
+def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
+    words = (route.run.__doc__ or "").strip()
+    found: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": words.split("\n", 1)[0].partition(" Raises:")[0],
+        "security": [] if route.door == OPEN else [{"bearer": []}, {"iam": []}],
+        "responses": _responses(route),
+    }
+    if route.action:
+        found["x-holdfast-action"] = route.action
+    parameters = [_part(name) for name in route.braces]
+    if route.method == "GET":
+        parameters += _query(route, components)
+        if route.versioned:
+            parameters.append(_header("If-None-Match", "answered with 304 if it is as it was"))
+    else:
+        found["requestBody"] = {
+            "required": True,
+            "content": {JSON: {"schema": {"$ref": _REF.format(name=route.asked.__name__)}}},
+        }
+        key = _header("Idempotency-Key", "the same again is answered as it was, and done once")
+        key["schema"] |= {"minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
+        parameters.append(key)
+        if route.versioned:
+            parameters.append(_header("If-Match", "done only while it is as it was then"))
+    if parameters:
+        found["parameters"] = parameters
+    return found
+
+
+def _part(name: str) -> dict[str, Any]:
+    schema = msgspec.json.schema(PARTS[name])
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query(route: Route, components: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every field of the type that is asked, as a parameter."""
+    schema = components[route.asked.__name__]
+    required = set(schema.get("required", ()))
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": _present(one)}
+        for name, one in schema.get("properties", {}).items()
+    ]
+
+
+def _present(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter that is there: a query cannot say null."""
+    options = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    if len(options) == 1:
+        schema = options[0]
+    return {key: value for key, value in schema.items() if key != "default"}
+
+
+def _header(name: str, words: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    return {"name": name, "in": "header", "required": False, "schema": schema, "description": words}
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
+    if route.answer is None:
+        good["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    else:
+        good["content"] = {JSON: {"schema": {"$ref": _REF.format(name=route.answer.__name__)}}}
+    found = {str(route.status): good}
+    if route.status == HTTPStatus.ACCEPTED:
+        good["headers"] = {"Location": {"schema": {"type": "string"}}}
+    if route.versioned and route.method == "GET":
+        found["304"] = {"description": "as it was"}
+        good["headers"] = {"ETag": {"schema": {"type": "string"}}}
+    statuses = {*_ALWAYS, *route.statuses, *(() if route.door == OPEN else _SIGNED_IN)}
+    statuses |= {*_POST} if route.method == "POST" else set()
+    for status in sorted(statuses):
+        found[str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}},
+        }
+    if route.name == "ready":
+        found["503"]["content"][JSON] = good["content"][JSON]
+    return found

@@ -1,0 +1,173 @@
+"""The document: valid OpenAPI 3.1, whole, and the same as the application and the page."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from chalicelib.api.routes import OPEN, PARTS, ROUTES
+from chalicelib.http import gate, office, openapi, problem
+from chalicelib.kernel import errors
+
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+DOCUMENT = json.loads(openapi.document())
+OPERATIONS = {
+    (method.upper(), path): operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def references(value):
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for one in value.values():
+            yield from references(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from references(one)
+
+
+def schemas(value):
+    if isinstance(value, dict):
+        if "schema" in value:
+            yield value["schema"]
+        for one in value.values():
+            yield from schemas(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from schemas(one)
+
+
+def test_every_reference_leads_somewhere():
+    found = set(references(DOCUMENT))
+    assert len(found) > 20
+    for one in found:
+        assert one.startswith("#/components/schemas/")
+        assert one.rpartition("/")[2] in DOCUMENT["components"]["schemas"]
+
+
+def test_no_schema_is_left_that_nothing_refers_to():
+    used = {one.rpartition("/")[2] for one in references(DOCUMENT)}
+    assert used == set(DOCUMENT["components"]["schemas"])
+
+
+def test_every_schema_is_json_schema():
+    every = [*DOCUMENT["components"]["schemas"].values(), *schemas(DOCUMENT["paths"])]
+    for one in every:
+        jsonschema.Draft202012Validator.check_schema(one)
+
+
+def test_it_says_that_it_is_openapi_3_1():
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    assert set(DOCUMENT) == {"openapi", "info", "servers", "paths", "components"}
+    assert {"title", "version"} <= set(DOCUMENT["info"])
+    license_ = DOCUMENT["info"]["license"]
+    assert not {"identifier", "url"} <= set(license_)  # one of them: OpenAPI 3.1.1 §4.8.4
+
+
+def test_operation_ids_are_unique_and_summaries_are_there():
+    ids = [one["operationId"] for one in OPERATIONS.values()]
+    assert len(ids) == len(set(ids))
+    for one in OPERATIONS.values():
+        assert one["summary"].endswith("."), one
+        assert "Raises" not in one["summary"]
+
+
+def test_parameters_are_those_of_the_path_and_each_is_there_once():
+    for (_, path), one in OPERATIONS.items():
+        given = [(each["in"], each["name"]) for each in one.get("parameters", [])]
+        assert len(given) == len(set(given))
+        inside = {name for place, name in given if place == "path"}
+        assert inside == set(re.findall(r"{(\w+)}", path))
+
+
+def test_every_route_of_the_application_is_in_it_and_the_other_way_round():
+    app = office.application(lambda: None)
+    served = {(method, path) for path, methods in app.routes.items() for method in methods}
+    assert served == set(OPERATIONS)
+
+
+def test_routes_are_signed_in_but_those_that_are_open():
+    open_ones = {route.path for route in ROUTES if route.door == OPEN} | {openapi.PATH}
+    assert open_ones == {"/v1/health", "/v1/ready", "/v1/openapi.json"}
+    for (_, path), one in OPERATIONS.items():
+        assert one["security"] == ([] if path in open_ones else [{"bearer": []}, {"iam": []}])
+
+
+def rows(heading):
+    """The cells of the table under a heading of the page."""
+    text = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_page_has_every_route_with_its_action():
+    told = {}
+    for where, action, _ in rows("Routes"):
+        method, path = where.strip("`").split(" ")
+        told[(method, path)] = action.strip("`").partition(",")[0]
+    expected = {(route.method, route.path): route.action or "none" for route in ROUTES}
+    assert told == expected | {("GET", openapi.PATH): "none"}
+
+
+def test_the_page_has_every_status_that_an_operation_can_answer_with():
+    told = {int(status) for status, _ in rows("Errors")}
+    documented = {
+        int(status) for one in OPERATIONS.values() for status in one["responses"] if status > "399"
+    }
+    # What no operation answers, the server in front of them does.
+    assert told - documented == {405, 421}
+    assert documented <= told
+
+
+def codes():
+    """The statuses that the source gives codes to, and those of the tree of errors."""
+    found = set()
+    for module in ("asked", "gate", "limits", "replay", "server"):
+        text = (Path(gate.__file__).parent / f"{module}.py").read_text()
+        for status, code in re.findall(r'Refused\(\s*(?:#[^\n]*\n\s*)?(\d+),\s*"(\w+)"', text):
+            found.add((int(status), code))
+    return found
+
+
+def every(kind):
+    for one in kind.__subclasses__():
+        yield one
+        yield from every(one)
+
+
+def test_the_page_has_every_code():
+    told = {int(status): re.findall(r"`(\w+)`", names) for status, names in rows("Errors")}
+    found = codes()
+    assert len(found) > 10
+    for status, code in found:
+        assert code in told[status], (status, code)
+
+
+@pytest.mark.parametrize("kind", list(every(errors.HoldfastError)), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_status_that_is_documented(kind):
+    told = {int(status) for status, _ in rows("Errors")}
+    refused = problem.of_error(kind("x"))
+    assert refused.status in told - {500}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [errors.StoreUnavailable, errors.KeyUnusable, errors.ConfigError, errors.NoSettings],
+    ids=lambda kind: kind.__name__,
+)
+def test_what_names_files_of_the_machine_is_not_told(kind):
+    error = kind("cannot write /srv/holdfast/key: read-only", next_step="chmod /srv/holdfast")
+    refused = problem.of_error(error)
+    assert refused.status == 503
+    assert "/srv" not in problem.encode(refused, "r").decode()
+
+
+def test_every_part_of_a_path_has_a_type():
+    assert {name for route in ROUTES for name in route.braces} == set(PARTS)
