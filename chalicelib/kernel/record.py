@@ -20,7 +20,7 @@ MAX_LEAF_BYTES = 65_535  # C2SP tlog-tiles: entry bundles carry a uint16 length
 
 
 class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who did it, and how we know: ``via`` is ``os``, ``asserted``, ``iam``, ``oidc``, ``schedule``."""
+    """Who did it, and how we know: via ``os``, ``asserted``, ``iam``, ``oidc`` or ``schedule``."""
 
     name: str
     via: str
