@@ -41,6 +41,7 @@ MAX_PAGE_BYTES: Final = 4 * 2**20  # Lambda, "Quotas": 6 MB of an answer
 def ls(call: Call, asked: RecordQuery) -> Records:
     """Records in order, as many as fit; where more may follow, ``next`` goes on."""
     call.guard.check(ACTION)
+    _start(asked.cursor, 0)  # what is asked wrongly is refused before anything is recorded
     call.guard.read("records", _said(asked))
     size = call.services.log.size()
     found: list[Record] = []
@@ -165,16 +166,16 @@ def _cursor(index: int) -> str:
 
 
 def _start(cursor: str, default: int) -> int:
+    """Where a page begins. Raises: UsageError, for what is no cursor that this list gave out."""
     if not cursor:
         return default
-    padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        found = int(base64.b64decode(padded, b"-_", validate=True))
+        index = int(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
     except ValueError:
-        found = -1
-    if not 0 <= found <= canon.MAX_INTEGER or _cursor(found) != cursor:  # one value, one form
+        index = -1
+    if not 0 <= index <= canon.MAX_INTEGER or _cursor(index) != cursor:
         raise UsageError("that is no cursor of this list", next_step="begin without one")
-    return found
+    return index
 
 
 def _encode(entry: Entry, reveal: Reveal) -> Record:

@@ -12,7 +12,7 @@ import re
 import secrets
 import urllib.parse
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from chalicelib.http import problem
 from chalicelib.http.asked import MAX_BODY_BYTES
@@ -21,7 +21,7 @@ from chalicelib.http.problem import Refused
 from chalicelib.kernel.errors import HoldfastError, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from chalice.app import Chalice
 
@@ -33,6 +33,7 @@ REQUEST_SECONDS: Final = 30
 MAX_HEADER_BYTES: Final = 32 * 2**10  # a token has up to 16
 MAX_PARAMETERS: Final = 100  # of a query
 _CONTENT: Final = re.compile(r"/v1/packets/([A-Za-z0-9.-]{1,64})/content")
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:]{2,45}\]|[A-Za-z0-9.-]{1,253})(?::[0-9]{1,5})?")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _PIECE_BYTES: Final = 2**18
 
@@ -81,9 +82,8 @@ class Application:
 
     def _check_host(self, environ: Mapping[str, Any]) -> None:
         """Return for a name that is ours: a page elsewhere may point its own name here."""
-        said = str(environ.get("HTTP_HOST", ""))
-        host = said if said.endswith("]") else said.rpartition(":")[0] or said
-        if host.lower() not in self._hosts:
+        found = _HOST.fullmatch(str(environ.get("HTTP_HOST", "")))
+        if found is None or found[1].lower() not in self._hosts:
             raise Refused(421, "misdirected_request", "this is not the host of that name")
 
     def _event(self, environ: Mapping[str, Any], request: str) -> dict[str, Any]:
@@ -166,7 +166,7 @@ class Application:
         wrap = environ.get("wsgi.file_wrapper")
         if wrap is not None:
             return wrap(stream, _PIECE_BYTES)  # type: ignore[no-any-return]  # the server's own
-        return iter(lambda: stream.read(_PIECE_BYTES), b"")
+        return _pieces(stream)
 
 
 def serve(application: Application, address: tuple[str, int]) -> Any:
@@ -219,6 +219,12 @@ def _query(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
         raise Refused(
             413, "too_large", f"a query has at most {MAX_PARAMETERS} parameters"
         ) from None
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    with stream:
+        while piece := stream.read(_PIECE_BYTES):
+            yield piece
 
 
 def _refuse(refused: Refused, request: str, start: Start) -> list[bytes]:
