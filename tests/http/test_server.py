@@ -1,0 +1,131 @@
+"""The server on a real socket: bounds, bad clients, and nothing that one of them does to others."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import urllib.request
+
+import pytest
+from support.office import ROLES, furnished
+
+from chalicelib.http import server
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    place = furnished(tmp_path_factory.mktemp("served") / "place")
+    made = server.serve(place.app, ("127.0.0.1", 0))
+    thread = threading.Thread(target=made.run, daemon=True)
+    thread.start()
+    place.port = made.effective_port
+    place.everything = place.token("eve", *ROLES)
+    yield place
+    made.close()
+    made.task_dispatcher.shutdown()
+    thread.join(10)
+
+
+def raw(place, data, *, most=65_536):
+    """Everything that the server says until it closes, or says no more for a while."""
+    with socket.create_connection(("127.0.0.1", place.port), timeout=10) as one:
+        one.sendall(data)
+        one.shutdown(socket.SHUT_WR)
+        found = b""
+        with contextlib.suppress(ConnectionResetError):  # what it did not read is thrown away
+            while len(found) < most and (piece := one.recv(65_536)):
+                found += piece
+        return found
+
+
+def request(place, path, *lines, method="GET", body=b""):
+    head = [
+        f"{method} {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{place.port}",
+        f"Authorization: Bearer {place.everything}",
+        *lines,
+    ]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def status(answer):
+    return int(answer.split(b" ", 2)[1])
+
+
+def test_it_answers_as_the_application_does(served):
+    answer = raw(served, request(served, "/v1/me", "Connection: close"))
+    assert status(answer) == 200
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert json.loads(body)["principal"] == "person:eve"
+    assert b"\r\nserver:" not in head.lower()
+    assert b"no-store" in head
+
+
+def test_a_body_past_the_bound_is_refused_and_others_go_on(served):
+    data = b"x" * 10 * 2**20
+    lines = ("Content-Type: application/json", f"Content-Length: {len(data)}")
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as one:
+        one.sendall(request(served, "/v1/scans", *lines, method="POST"))
+        assert status(one.recv(65_536)) == 413
+    assert status(raw(served, request(served, "/v1/health", "Connection: close"))) == 200
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Transfer-Encoding: xchunked",),
+        ("Content-Length: 5", "Content-Length: 6"),
+        ("Content-Length: -1",),
+        ("Content-Length: 0x5",),
+        ("Bad Header: 1",),
+        ("Folded: a", " b"),
+    ],
+    ids=lambda lines: lines[0],
+)
+def test_what_two_servers_could_read_in_two_ways_does_nothing(served, lines):
+    before = served.queue.size()
+    smuggled = request(served, "/v1/me")
+    more = ("Content-Type: application/json", *lines)
+    answer = raw(
+        served, request(served, "/v1/scans", *more, method="POST", body=b"0\r\n\r\n" + smuggled)
+    )
+    assert b'"principal"' not in answer
+    assert status(answer) in {400, 411, 413, 415, 501}
+    assert served.queue.size() == before
+
+
+def test_headers_past_the_bound_are_refused(served):
+    answer = raw(served, request(served, "/v1/me", "X-Long: " + "a" * server.MAX_HEADER_BYTES))
+    assert not answer or status(answer) == 431
+    assert b'"principal"' not in answer
+
+
+def test_slow_clients_keep_nobody_waiting(served):
+    slow = [socket.create_connection(("127.0.0.1", served.port), timeout=10) for _ in range(60)]
+    try:
+        for one in slow:
+            one.sendall(b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A:")
+        assert status(raw(served, request(served, "/v1/health", "Connection: close"))) == 200
+    finally:
+        for one in slow:
+            one.close()
+
+
+def test_a_packet_is_fetched_over_the_socket(served):
+    told = served.get(f"/v1/packets/{served.packet}", served.everything).json
+    with urllib.request.urlopen(f"http://127.0.0.1:{served.port}{told['url']}") as answer:
+        assert len(answer.read()) == told["size_bytes"]
+
+
+def test_garbage_is_no_request(served):
+    for data in (
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"PRI * HTTP/2.0\r\n\r\n",
+    ):
+        answer = raw(served, data)
+        assert not answer or status(answer) >= 400
+    assert status(raw(served, request(served, "/v1/health", "Connection: close"))) == 200
