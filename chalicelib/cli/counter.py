@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -35,6 +36,11 @@ def address(text: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or len(port) > len(str(MAX_PORT)) or int(port) > MAX_PORT:
         raise UsageError(f"--listen takes HOST:PORT, e.g. 127.0.0.1:8420; found {text[:80]!r}")
     return host, int(port)
+
+
+def served_here() -> bool:
+    """Whether the libraries that the API needs are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("chalice", "waitress"))
 
 
 class _Ringing:

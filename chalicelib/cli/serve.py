@@ -15,10 +15,11 @@ import typer
 from chalicelib.cli import duration
 from chalicelib.cli.app import actor, app, finish, load_settings, services
 from chalicelib.cli.bell import ThreadBell
-from chalicelib.cli.counter import Counter, address
+from chalicelib.cli.counter import Counter, address, served_here
 from chalicelib.cli.service import GRACE_SECONDS, Installation, Service
 from chalicelib.cli.signals import stopped_by_signals
 from chalicelib.cli.spoken import ADD_ONE, NO_TARGETS, Words
+from chalicelib.cli.text import say
 from chalicelib.evidence.group import GroupJournal
 from chalicelib.kernel.errors import ConfigError, UsageError
 from chalicelib.local.queue import SqliteQueue
@@ -52,8 +53,9 @@ def serve_command(
         str, typer.Option(help="Where the API is, HOST:PORT; TLS beyond this machine is a proxy's.")
     ] = "127.0.0.1:8420",
     api: Annotated[
-        bool, typer.Option("--api/--no-api", help="Serve the API, or the schedule alone.")
-    ] = True,
+        bool | None,
+        typer.Option("--api/--no-api", help="The API; by default, where its extra is installed."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document a line on stdout.")
     ] = False,
@@ -100,7 +102,9 @@ def serve_command(
             once=once,
         )
         with contextlib.ExitStack() as stack:
-            if api and not once:
+            if api is None and not once and not served_here():
+                say("without the API, whose extra is not there: pip install 'holdfast[api]'", "dim")
+            elif api is not False and not once:
                 server = counter.open(where, emit)
                 stack.callback(server.close)
                 emit({"event": "listening", "url": f"http://{listen}"})
