@@ -107,15 +107,15 @@ class Counter:
 
         Raises: ConfigError, without the extra; StoreUnavailable, where it cannot listen.
         """
-        try:
-            from chalicelib.http import server  # noqa: PLC0415 - only where it is served
-            from chalicelib.http.gate import Gate  # noqa: PLC0415 - likewise
-            from chalicelib.http.office import application  # noqa: PLC0415 - likewise
-        except ModuleNotFoundError as error:
+        if not served_here():
             raise ConfigError(
-                f"the API needs {error.name}, which is not installed",
+                "the API needs libraries that are not installed",
                 next_step="pip install 'holdfast[api]', or serve without it: --no-api",
-            ) from error
+            )
+        from chalicelib.http import server  # noqa: PLC0415 - only where it is served
+        from chalicelib.http.gate import Gate  # noqa: PLC0415 - likewise
+        from chalicelib.http.office import application  # noqa: PLC0415 - likewise
+
         office = self.office()  # what is wrong with the settings is said before anybody connects
         gate = Gate(self.office, tell)
         served = server.Application(
