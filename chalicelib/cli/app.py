@@ -117,9 +117,9 @@ def load_settings() -> settings.Settings:
 
 
 def settings_or_none() -> settings.Settings | None:
-    """The settings, where there are any: some commands need none."""
+    """The settings, where there are any: some commands need none; one over the API has none."""
     try:
-        return load_settings()
+        return None if shared.api is not None else load_settings()
     except NoSettings:
         return None
 

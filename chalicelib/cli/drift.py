@@ -48,7 +48,7 @@ def ls(
     rows: list[FindingView] = []
     for name in dict.fromkeys(str(names.target(one)) for one in targets or []) or [None]:
         found = pages(over, FindingQuery(target=name, limit=over.most))
-        rows += sorted(found, key=lambda one: (one.target, one.record))
+        rows += sorted(found, key=lambda one: (one.target, one.id))
     rows.sort(key=lambda one: -one.severity.rank)
     if as_json:
         emit(builtins(rows))

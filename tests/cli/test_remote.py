@@ -47,6 +47,7 @@ class Service:
         self.url = f"http://127.0.0.1:{self.server.effective_port}"
         self.ended = threading.Event()
         self.idle = threading.Event()  # while it is set, nobody works
+        self.dead = False  # whether every attempt has ended without an answer
         self.worker = threading.Thread(target=self._work)
         self.worker.start()
 
@@ -55,7 +56,7 @@ class Service:
             self.bell.rung.clear()
             while not self.idle.is_set() and (found := self.queue.receive(10)):
                 for one in found:
-                    self.lines.append(self.counter.other(one.message, self.desk, dead=False))
+                    self.lines.append(self.counter.other(one.message, self.desk, dead=self.dead))
                     self.queue.delete(one.handle)
 
     def close(self):
@@ -249,6 +250,19 @@ def test_what_cannot_be_reached_is_unknown_both_ways(over, monkeypatch):
     assert right == left
 
 
+def test_what_nobody_finished_is_a_failure(over):
+    over.service.dead = True
+    answer = over("scan", "orders", "--json", expect=3).json
+    assert answer["results"] == []
+    [failure] = answer["failures"]
+    assert (failure["target"], failure["code"]) == ("postgres:orders", "overdue")
+    assert "every attempt" in over("baseline", "propose", "orders", expect=3).err
+    day = SystemClock().now().date().isoformat()
+    words = ("evidence", "packet", "--from", day, "--to", day, "-o", "one.zip")
+    assert "every attempt" in over(*words, expect=3).err
+    assert list(over.elsewhere.iterdir()) == []
+
+
 def test_decisions_over_the_api_are_those_of_their_people(drifted):
     [view] = ids(drifted.here, kind="view") or ids(drifted.here, kind="table")[:1]
     words = ("drift", "suppress", view, "--until", tomorrow(), "--reason", "INC-1", "--json")
@@ -312,8 +326,11 @@ def test_a_packet_is_fetched_whole_and_verifies(over, tmp_path):
     over(*words, "-o", "three.zip", "--offline", expect=2)
     trust = over.here("evidence", "trust").out
     (over.elsewhere / "trust").write_text(trust)
-    over("evidence", "verify", "two.zip", "--trust", "trust", expect=None)
-    over("evidence", "verify", "two.zip", expect=2)
+    words = ("evidence", "verify", over.elsewhere / "two.zip", "--trust", over.elsewhere / "trust")
+    here, asked = over.here(*words), len(over.service.lines)
+    assert over(*words).out == here.out
+    assert "--trust FILE" in over("evidence", "verify", "two.zip", expect=2).err
+    assert len(over.service.lines) == asked  # a packet is verified offline
 
 
 def test_another_packet_than_was_built_is_not_written(over):
