@@ -80,12 +80,12 @@ def prove(call: Call, asked: ProofQuery, record: int) -> Proof:
     _there(call, record)
     call.guard.read("proof", {"record": record, "size": asked.size})
     log = call.services.log
-    head = log.head()
+    head = log.settled()
     if head is None:
         raise NotFound("the log is empty")
     size = head.size if asked.size is None else asked.size
     hashes = log.prove_inclusion(record, size)
-    leaf_hash, root = log.nodes()(0, record), log.root(size)
+    leaf_hash, root = log.nodes(head.size)(0, record), log.root(size)
     merkle_proofs.verify_inclusion(leaf_hash, record, size, hashes, root)
     return Proof(
         record=record,
@@ -112,7 +112,7 @@ def consistency(call: Call, asked: ConsistencyQuery) -> Consistency:
     call.guard.check(ACTION)
     call.guard.read("consistency", _said(asked))
     log = call.services.log
-    head = log.head()
+    head = log.settled()
     if head is None:
         raise NotFound("the log is empty")
     new = head.size if asked.new is None else asked.new

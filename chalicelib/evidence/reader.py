@@ -84,6 +84,15 @@ class Reader:
         agree(current, signed)
         return signed
 
+    def settled(self) -> SignedCheckpoint | None:
+        """The newest signed checkpoint whose tiles are there: what proofs are given up to.
+
+        An append signs its checkpoint first, and returns when both are there. Raises: as
+        :meth:`head`.
+        """
+        head, latest = self.head(), self._latest()
+        return head if head is None or latest is None or latest.size > head.size else latest
+
     def size(self) -> int:
         """The number of records under a signed checkpoint."""
         head = self.head()
@@ -200,12 +209,17 @@ class Reader:
         """
         return self._checked_root(size, *self._nodes(size))
 
-    def nodes(self) -> Nodes:
-        """The nodes of the tree as it is now, unverified; of every smaller tree as well."""
-        return Nodes(self.size(), self._derived.get)
+    def nodes(self, size: int | None = None) -> Nodes:
+        """The nodes of the tree over ``size`` leaves, or as it is now, unverified.
+
+        Of every smaller tree as well.
+        """
+        return Nodes(self.size() if size is None else size, self._derived.get)
 
     def _nodes(self, size: int) -> tuple[SignedCheckpoint, Nodes]:
-        head = self.head()
+        head = self.settled()
+        if head is not None and head.size < size:
+            head = self.head()
         if head is None or not 0 <= size <= head.size:
             raise NotFound(f"no tree of {size} records: the log has {head.size if head else 0}")
         return head, Nodes(head.size, self._derived.get)

@@ -56,14 +56,15 @@ class Service:
             self.bell.rung.clear()
             while not self.idle.is_set() and (found := self.queue.receive(10)):
                 for one in found:
-                    self.lines.append(self.counter.other(one.message, self.desk, dead=self.dead))
+                    self.lines += self.counter.other(one.message, self.desk, dead=self.dead)
                     self.queue.delete(one.handle)
 
     def close(self):
         self.ended.set()
         self.bell.ring()
         self.worker.join()
-        self.server.trigger.pull_trigger(self.server.close)  # by the thread that it runs in
+        with suppress(OSError):  # somebody else woke the server, and it is closed already
+            self.server.trigger.pull_trigger(self.server.close)  # by the thread that it runs in
         self.server.task_dispatcher.shutdown()
 
     def routes(self):
@@ -162,6 +163,18 @@ def test_what_is_read_is_the_same_both_ways(drifted, words, how):
         assert re.sub(" of [0-9]+ ", " of n ", away.err) == re.sub(
             " of [0-9]+ ", " of n ", here.err
         )
+
+
+def test_a_baseline_and_a_proposal_tell_their_own_objects(drifted):
+    drifted("baseline", "propose", "orders")
+    told = drifted("baseline", "show", "orders", "--json").json
+    [signed, proposed] = re.findall(
+        r"objects +(\d+): .*?(\d+) columns?", drifted("baseline", "show", "orders").out
+    )
+    for (total, columns), counted in ((signed, told["signed"]), (proposed, told["objects"])):
+        assert (int(total), int(columns)) == (sum(counted.values()), counted["column"])
+    assert int(proposed[1]) > int(signed[1])
+    assert f"objects      {signed[0]}: " in drifted("baseline", "verify", "orders").out
 
 
 def test_one_finding_and_one_record_are_the_same_both_ways(drifted):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from evidence.place import AT, ORIGIN, draft
 from evidence.test_note import P256Signer
@@ -203,6 +205,21 @@ def test_no_proof_is_made_beyond_the_signed_log(place):
     for old, new in ((1, 3), (2, 1), (-1, 1)):
         with pytest.raises(NotFound):
             place.log.prove_consistency(old, new)
+
+
+def test_while_an_append_makes_its_tiles_proofs_are_up_to_the_checkpoint_before(place):
+    place.append(*range(5))
+    derived = place.root / "derived"
+    before = place.root / "before"
+    shutil.copytree(derived, before)
+    place.append(5, 6)
+    shutil.rmtree(derived)
+    shutil.copytree(before, derived)  # the checkpoint of 7 is locked, and nothing is derived of it
+    assert (place.log.head().size, place.log.settled().size) == (7, 5)
+    place.log.prove_inclusion(3, 5)
+    place.log.prove_consistency(2, 5)
+    with pytest.raises(Missing):
+        place.log.prove_inclusion(3, 7)
 
 
 def test_no_proof_is_made_from_tiles_that_lie(place):

@@ -104,3 +104,14 @@ def test_reads_at_once_are_each_recorded_once(many):
     assert [one.status for one in answers] == [200] * 20
     readers = sorted(one.record.actor.name for one in many.records("evidence.read"))
     assert readers == sorted(f"r{number}" for number in range(20))
+
+
+def test_proofs_are_given_while_the_log_goes_on(many):
+    """Each reading is itself an append; a proof is up to a checkpoint whose tiles are there."""
+    token = many.token("aud", "auditor")
+
+    def read(number):
+        where = "/v1/records/0/proof" if number % 2 else "/v1/consistency?old=1"
+        return [many.get(where, token).status for _ in range(6)]
+
+    assert {status for found in at_once(16, read) for status in found} == {200}
