@@ -176,12 +176,16 @@ def serve(application: Application, address: tuple[str, int]) -> Any:
 
     Raises: StoreUnavailable, where the address cannot be listened on.
     """
-    from waitress.server import create_server  # noqa: PLC0415 - only serve needs it
+    from waitress.server import BaseWSGIServer, create_server  # noqa: PLC0415 - only serve needs it
+
+    from chalicelib.http.wire import Channel  # noqa: PLC0415 - likewise
 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    sockets: dict[int, Any] = {}  # a name may stand for several addresses
     try:
-        return create_server(
+        made = create_server(
             application,
+            map=sockets,
             host=address[0],
             port=address[1],
             threads=THREADS,
@@ -197,6 +201,10 @@ def serve(application: Application, address: tuple[str, int]) -> Any:
             f"cannot listen on {address[0]}:{address[1]}: {error.strerror}",
             next_step="choose another address with --listen",
         ) from error
+    for one in sockets.values():
+        if isinstance(one, BaseWSGIServer):
+            one.channel_class = Channel
+    return made
 
 
 def _path(environ: Mapping[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.office import BEN, Place, drift
+from support.office import BEN, Place, call, drift
 
 from chalicelib.api import jobs
 from chalicelib.kernel.errors import Busy, Conflict, Malformed, NotFound, Unreachable
@@ -29,6 +31,23 @@ def ask(place, kind="scan"):
         path = "/v1/targets/stock/baseline/proposals"
         return place.post(path, place.engineer, {"comment": "as it is"}).json["id"]
     return place.post("/v1/packets", place.auditor, DAY).json["id"]
+
+
+def dying(place):
+    """The place's documents, until the second is written: the worker that wanted to is gone."""
+    inner, swaps = place.backend.passing, []
+
+    class Dying:
+        get, list = staticmethod(inner.get), staticmethod(inner.list)
+
+        @staticmethod
+        def swap(key, expected, value, **more):
+            swaps.append(key)
+            if len(swaps) == 2:
+                raise Conflict("killed")
+            return inner.swap(key, expected, value, **more)
+
+    return Dying()
 
 
 def test_a_scan_is_recorded_under_the_name_of_whoever_asked(place):
@@ -56,22 +75,7 @@ def test_a_message_that_comes_again_does_nothing_twice(place, kind, record):
 def test_a_deed_that_could_not_be_told_is_found_in_the_log(place, kind, record):
     """The worker dies between its record and the end of its job."""
     job = ask(place, kind)
-    inner = place.backend.passing
-    swaps = []
-
-    class Dying:
-        get, list = staticmethod(inner.get), staticmethod(inner.list)
-
-        @staticmethod
-        def swap(key, expected, value, **more):
-            swaps.append(key)
-            if len(swaps) == 2:
-                raise Conflict("killed")
-            return inner.swap(key, expected, value, **more)
-
-    from dataclasses import replace
-
-    whole, place.backend = place.backend, replace(place.backend, passing=Dying())
+    whole, place.backend = place.backend, replace(place.backend, passing=dying(place))
     with pytest.raises(Conflict):
         place.deliver(job)
     place.backend = whole
@@ -118,6 +122,45 @@ def test_what_nobody_finishes_has_failed(place, kind):
     place.clock.pass_(seconds=10)
     told = place.get(path, token).json
     assert (told["state"], told["failure"]["code"]) == ("failed", "overdue")
+
+
+@pytest.mark.parametrize(
+    ("kind", "record"),
+    [("scan", "scan"), ("proposal", "baseline.proposed"), ("packet", "packet.made")],
+)
+def test_what_was_told_to_have_failed_is_not_done_afterwards(place, kind, record):
+    job = ask(place, kind)
+    count = len(place.records(record))
+    place.clock.pass_(seconds=jobs.PATIENCE_SECONDS[kind] + 5)
+    done = place.deliver(job)
+    assert (done.state, done.failure.code) == ("failed", "overdue")
+    assert len(place.records(record)) == count
+    assert place.deliver(job) is None
+
+
+def test_a_packet_asked_for_twice_under_one_key_is_one_job(place):
+    first = place.post("/v1/packets", place.auditor, DAY, key="k")
+    again = place.post("/v1/packets", place.auditor, DAY, key="k")
+    assert (again.body, again.headers["idempotent-replayed"]) == (first.body, "true")
+    assert [one.id for one in place.work()] == [first.json["id"]]
+    assert len(place.records("packet.made")) == 1
+    assert place.deliver(first.json["id"]) is None
+    assert len(place.records("packet.made")) == 1
+
+
+def test_a_packet_whose_job_could_not_be_ended_is_built_again_and_can_be_had(place):
+    """Its making is recorded for every time that it was made; the packet is the same."""
+    job = ask(place, "packet")
+    whole, place.backend = place.backend, replace(place.backend, passing=dying(place))
+    with pytest.raises(Conflict):
+        place.deliver(job)
+    place.backend = whole
+    assert place.deliver(job).state == "done"
+    told = place.get(f"/v1/packets/{job}", place.auditor).json
+    assert {one.body["sha256"] for one in place.records("packet.made")} == {told["sha256"]}
+    answer = call(place.app, "GET", told["url"])
+    assert hashlib.sha256(answer.body).hexdigest() == told["file_sha256"]
+    assert len(place.records("period.closed")) == 1
 
 
 def test_a_dead_letter_is_a_failed_job_and_a_done_one_stays_done(place):

@@ -1,0 +1,70 @@
+"""Wire: what the WSGI server says before any application is asked, said as the API says it.
+
+Also what it would let pass: a request whose end another server may see elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from http import HTTPStatus
+from typing import Final
+
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.task import ErrorTask
+
+from chalicelib.http import problem
+from chalicelib.http.gate import SECURITY_HEADERS
+from chalicelib.http.problem import Refused
+
+# By the status that the server has for it. What it says is left out: it repeats what was sent.
+_TOLD: Final = {
+    413: Refused(413, "too_large", "the body is larger than any that is taken"),
+    431: Refused(431, "too_large", "the headers are larger than any that are taken"),
+    500: Refused(500, "defect", "a defect in Holdfast"),
+}
+_MALFORMED: Final = Refused(400, "malformed", "this is no request that can be read in one way")
+# Every line of that name, with what it says.
+_CHUNKED: Final = re.compile(rb"(?im)^transfer-encoding:[ \t]*([^\r\n]*?)[ \t]*\r?$")
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]  # untyped
+    def parse_header(self, header_plus: bytes) -> None:
+        """Parse what stands before the body. Raises: ParsingError, which is answered with 400.
+
+        Where the length is said twice, or its encoding in other words, a proxy in front of this
+        server may see the body end elsewhere, and another request in what follows. Source: RFC
+        9112 §6.1 and §11.2.
+        """
+        super().parse_header(header_plus)
+        if self.chunked and (
+            "CONTENT_LENGTH" in self.headers or _CHUNKED.findall(header_plus) != [b"chunked"]
+        ):
+            raise ParsingError("two lengths")
+
+
+class _ProblemTask(ErrorTask):  # type: ignore[misc]  # untyped
+    def execute(self) -> None:
+        """Answer with a problem, and close: nobody can tell where the next request begins."""
+        request = secrets.token_hex(16)
+        refused = _TOLD.get(self.request.error.code, _MALFORMED)
+        body = problem.encode(refused, request)
+        self.status = f"{refused.status} {HTTPStatus(refused.status).phrase}"
+        self.response_headers.extend(
+            {
+                **SECURITY_HEADERS,
+                "X-Request-Id": request,
+                "Content-Type": problem.MEDIA_TYPE,
+            }.items()
+        )
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
+    """A connection of waitress."""
+
+    parser_class = _Parser
+    error_task_class = _ProblemTask
