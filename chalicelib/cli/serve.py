@@ -101,14 +101,12 @@ def serve_command(
             per_place=bounds.scans_per_host,
             once=once,
         )
-        with contextlib.ExitStack() as stack:
-            if api is None and not once and not served_here():
-                say("without the API, whose extra is not there: pip install 'holdfast[api]'", "dim")
-            elif api is not False and not once:
-                server = counter.open(where, emit)
-                stack.callback(server.close)
-                emit({"event": "listening", "url": f"http://{listen}"})
-            stack.enter_context(stopped_by_signals(service.stop))
+        if api is None and not once and not served_here():
+            say("without the API, whose extra is not there: pip install 'holdfast[api]'", "dim")
+        elif api is not False and not once:
+            counter.open(where, emit)  # ends with the process: what was answered is durable
+            emit({"event": "listening", "url": f"http://{listen}"})
+        with stopped_by_signals(service.stop):
             code = service.run()
     finish(code)
 
