@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import socket
-import threading
 import urllib.parse
-from contextlib import contextmanager, suppress
 
 import pytest
+from support.peer import answering
 
 from chalicelib.api import client
 from chalicelib.api.client import ATTEMPTS, There, check_base, failed
@@ -56,45 +54,6 @@ def problem(status, code, detail="it is so", next_step="", **headers):
         "new": "a field of a later version",
     }
     return response(body, status, "application/problem+json", **headers)
-
-
-@contextmanager
-def answering(*answers, hold=False):
-    """A server that gives these answers, a connection each; the last one again and again."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    seen, ended, left = [], threading.Event(), list(answers)
-
-    def serve():
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                with connection:
-                    connection.settimeout(10)
-                    data = b""
-                    while b"\r\n\r\n" not in data:
-                        data += connection.recv(65_536)
-                    head, _, body = data.partition(b"\r\n\r\n")
-                    lines = head.decode().split("\r\n")
-                    pairs = [line.split(": ", 1) for line in lines[1:]]
-                    fields = {name.lower(): value for name, value in pairs}
-                    while len(body) < int(fields.get("content-length", 0)):
-                        body += connection.recv(65_536)
-                    seen.append((lines[0], fields, body))
-                    answer = left.pop(0) if len(left) > 1 else left[0]
-                    with suppress(OSError):
-                        connection.sendall(answer)
-                    if hold:
-                        ended.wait(10)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", seen
-    finally:
-        ended.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
 
 
 def there(url, pauses=None, **options):
