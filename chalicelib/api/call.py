@@ -86,6 +86,12 @@ class Call:
         """The moment, as it is written down."""
         return timestamp(self.services.desk.clock.now())
 
+    @property
+    def request(self) -> str:
+        """A name of this request: the same for the same one again; empty, where none can come."""
+        content = f"{self.caller.id} {self.seed}".encode()
+        return hashlib.sha256(content).hexdigest()[:32] if self.seed else ""
+
     def target(self, text: str, action: str) -> TargetOf:
         """A configured target on which the caller may do this.
 

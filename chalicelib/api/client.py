@@ -38,8 +38,9 @@ from chalicelib.kernel.errors import (
 )
 
 if TYPE_CHECKING:
+    from chalicelib.api.exhibits import Packet
     from chalicelib.api.routes import Route
-    from chalicelib.api.types import Failure, Packet, Request
+    from chalicelib.api.types import Failure, Request
 
 Sign = Callable[[str, str, Mapping[str, str], bytes | None], Mapping[str, str]]
 """Headers that authenticate a request: of its method, URL, headers and body."""

@@ -78,6 +78,7 @@ def suppress(call: Call, asked: Suppress) -> Suppressions:
                 reason=asked.reason,
                 actor=call.actor,
                 seen=lambda now: _match(call, now, ids),
+                request=call.request,
             )
 
         done.append(Suppressed(target=target.stream, findings=ids, until=call.again(work)))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from chalicelib.api.types import Failure
+from chalicelib.api.failure import failure
+from chalicelib.api.types import Failure, JobView
 from chalicelib.drift.schedule import Message
 from chalicelib.kernel import canon
 from chalicelib.kernel.clock import parse_timestamp, timestamp
@@ -51,13 +52,14 @@ _MOMENT_DIGITS: Final = 11
 _LAST_MOMENT: Final = 10**13 - 1
 MAX_MESSAGE_BYTES: Final = 1_024
 VERSION: Final = 1
+_View = TypeVar("_View", bound=JobView)
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for, by whom, and how far it is.
 
-    ``target``: a full name, where it is about one. ``after``: the seq of the target's last record
-    when it was first begun. ``result``: by kind, see ``work``.
+    ``target``: a full name, where it is about one. ``after``: the seq of the target's last record,
+    or of the log's own stream, when it was first begun. ``result``: by kind, see ``work``.
     """
 
     id: str
@@ -89,9 +91,17 @@ class _Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     job: str
 
 
-def failure(error: HoldfastError) -> Failure:
-    """An error as an answer has it."""
-    return Failure(code=error.code, message=error.message, next_step=error.next_step)
+def told(view: type[_View], one: Job, **own: Any) -> _View:
+    """A job as an answer has it. ``own``: the fields that no other kind of job has."""
+    return view(
+        id=one.id,
+        state=one.state,
+        by=one.principal,
+        at=one.at,
+        updated_at=one.updated_at,
+        failure=one.failure,
+        **own,
+    )
 
 
 def start(call: Call, kind: str, target: str, asked: dict[str, Any]) -> Job:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chalicelib.api import jobs
-from chalicelib.api.types import Empty, MakePacket, Packet, Packets, Page
+from chalicelib.api.exhibits import MakePacket, Packet, Packets
 from chalicelib.evidence.manifest import Filter, Period
 from chalicelib.evidence.parcel import KEEP_DAYS
 from chalicelib.kernel import names
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from chalicelib.api.call import Call
     from chalicelib.api.jobs import Job
+    from chalicelib.api.types import Empty, Page
     from chalicelib.api.work import Bench
     from chalicelib.evidence.closing import Closed
     from chalicelib.wiring import Services
@@ -94,7 +95,8 @@ def build(bench: Bench, one: Job) -> dict[str, Any]:
                 f"the packet does not verify: {verdict.fault.file}: {verdict.fault.reason}",
                 next_step="holdfast evidence fsck",
             )
-        made.record(services, built, one.by)  # before it can be taken
+        if not _recorded(services, one, built.sha256):
+            made.record(services, built, one.by, request=one.id)  # before it can be taken
         size = stream.seek(0, 2)
         stream.seek(0)
         file_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -107,6 +109,21 @@ def build(bench: Bench, one: Job) -> dict[str, Any]:
         "size_bytes": size,
         "records": built.manifest.records,
     }
+
+
+def _recorded(services: Services, one: Job, sha256: str) -> bool:
+    """Whether an earlier delivery of the job recorded that it made this packet."""
+    from chalicelib.wiring import packets as made  # noqa: PLC0415 - only a worker builds
+    from chalicelib.wiring.services import LOG_STREAM  # noqa: PLC0415 - likewise
+
+    services.log.recover()
+    since = services.log.stream(LOG_STREAM, (one.after or 0) + 1)
+    return any(
+        entry.record.kind == made.MADE
+        and entry.body.get("request") == one.id
+        and entry.body["sha256"] == sha256
+        for entry in since
+    )
 
 
 def period(start: str, end: str, now: datetime) -> tuple[Period, bool]:
@@ -160,17 +177,13 @@ def _kind(text: str) -> str:
 
 def _packet(one: Job) -> Packet:
     asked, result = one.asked, one.result
-    return Packet(
-        id=one.id,
-        state=one.state,
-        by=one.principal,
-        at=one.at,
-        updated_at=one.updated_at,
+    return jobs.told(
+        Packet,
+        one,
         start=asked["from"],
         end=asked["to"],
         targets=asked["targets"],
         kinds=asked["kinds"],
-        failure=one.failure,
         verdict=result.get("verdict"),
         sha256=result.get("sha256"),
         file_sha256=result.get("file_sha256"),

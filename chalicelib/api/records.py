@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from chalicelib.api.types import (
+from chalicelib.api.exhibits import (
     Consistency,
     ConsistencyQuery,
-    Empty,
     Proof,
     ProofQuery,
     Record,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.api.call import Call
+    from chalicelib.api.types import Empty
     from chalicelib.kernel.record import Entry
 
 ACTION: Final = "record:read"

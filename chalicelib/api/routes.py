@@ -6,9 +6,20 @@ body of a POST; ``path`` has the values of the braces.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from chalicelib.api import baselines, findings, packets, records, scans, service, targets, types
+from chalicelib.api import (
+    baselines,
+    exhibits,
+    findings,
+    packets,
+    records,
+    scans,
+    service,
+    targets,
+    types,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,233 +54,91 @@ class Route(NamedTuple):
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
 
 
-ROUTES: Final = (
-    Route("health", "GET", "/v1/health", service.health, types.Empty, types.Health, door=OPEN),
-    Route("ready", "GET", "/v1/ready", service.ready, types.Empty, types.Ready, door=OPEN),
-    Route("me", "GET", "/v1/me", service.me, types.Empty, types.Me),
-    Route(
-        "targets",
-        "GET",
-        "/v1/targets",
-        targets.ls,
-        types.Empty,
-        types.Targets,
-        action="target:read",
+if TYPE_CHECKING:
+    # What does it, the type of what is asked, and that of the answer.
+    _Row = Callable[[Callable[..., Any], type[Request], type[Answer | FindingView] | None], Route]
+
+
+def _get(name: str, path: str, action: str = "", *, missing: bool = True, **more: Any) -> _Row:
+    """A row that reads; ``asked`` is its query. ``missing``: what it names may not be there."""
+    statuses = (404,) if missing else ()
+    return partial(Route, name, "GET", path, action=action, statuses=statuses, **more)
+
+
+def _post(name: str, path: str, action: str, *, missing: bool = True, **more: Any) -> _Row:
+    """A row that does something; ``asked`` is its body. ``missing``: as for ``_get``."""
+    statuses = (404,) if missing else ()
+    return partial(Route, name, "POST", path, action=action, statuses=statuses, **more)
+
+
+def _begin(name: str, path: str, action: str, **more: Any) -> _Row:
+    """A row that starts a job, with which a worker goes on."""
+    return _post(name, path, action, status=202, **more)
+
+
+_TARGET: Final = "/v1/targets/{target}"
+
+ROUTES: Final[tuple[Route, ...]] = (
+    _get("health", "/v1/health", door=OPEN, missing=False)(
+        service.health, types.Empty, types.Health
     ),
-    Route(
-        "target",
-        "GET",
-        "/v1/targets/{target}",
-        targets.show,
-        types.Empty,
-        types.Target,
-        action="target:read",
-        statuses=(404,),
+    _get("ready", "/v1/ready", door=OPEN, missing=False)(service.ready, types.Empty, types.Ready),
+    _get("me", "/v1/me", missing=False)(service.me, types.Empty, types.Me),
+    _get("targets", "/v1/targets", "target:read", missing=False)(
+        targets.ls, types.Empty, types.Targets
     ),
-    Route(
-        "scan_start",
-        "POST",
-        "/v1/scans",
-        scans.start,
-        types.StartScan,
-        types.Scan,
-        status=202,
-        action="scan:start",
-        statuses=(404,),
+    _get("target", _TARGET, "target:read")(targets.show, types.Empty, types.Target),
+    _begin("scan_start", "/v1/scans", "scan:start")(scans.start, types.StartScan, types.Scan),
+    _get("scans", "/v1/scans", "scan:read")(scans.ls, types.TargetPage, types.Scans),
+    _get("scan", "/v1/scans/{scan}", "scan:read")(scans.show, types.Empty, types.Scan),
+    _get("findings", "/v1/findings", "finding:read")(
+        findings.ls, types.FindingQuery, types.Findings
     ),
-    Route(
-        "scans",
-        "GET",
-        "/v1/scans",
-        scans.ls,
-        types.TargetPage,
-        types.Scans,
-        action="scan:read",
-        statuses=(404,),
+    _get("finding", "/v1/findings/{finding}", "finding:read", versioned=True)(
+        findings.show, types.Empty, types.FindingView
     ),
-    Route(
-        "scan",
-        "GET",
-        "/v1/scans/{scan}",
-        scans.show,
-        types.Empty,
-        types.Scan,
-        action="scan:read",
-        statuses=(404,),
+    _post("suppress", "/v1/findings/suppress", "finding:suppress", versioned=True)(
+        findings.suppress, types.Suppress, types.Suppressions
     ),
-    Route(
-        "findings",
-        "GET",
-        "/v1/findings",
-        findings.ls,
-        types.FindingQuery,
-        types.Findings,
-        action="finding:read",
-        statuses=(404,),
+    _post("accept", "/v1/findings/accept", "finding:accept", versioned=True)(
+        findings.accept, types.Accept, types.Acceptances
     ),
-    Route(
-        "finding",
-        "GET",
-        "/v1/findings/{finding}",
-        findings.show,
-        types.Empty,
-        types.FindingView,
-        action="finding:read",
-        statuses=(404,),
-        versioned=True,
+    _get("baseline", f"{_TARGET}/baseline", "baseline:read", versioned=True)(
+        baselines.show, types.Empty, types.Baseline
     ),
-    Route(
-        "suppress",
-        "POST",
-        "/v1/findings/suppress",
-        findings.suppress,
-        types.Suppress,
-        types.Suppressions,
-        action="finding:suppress",
-        statuses=(404,),
-        versioned=True,
+    _get("verify", f"{_TARGET}/baseline/verification", "baseline:read")(
+        baselines.verify, types.Empty, types.Verification
     ),
-    Route(
-        "accept",
-        "POST",
-        "/v1/findings/accept",
-        findings.accept,
-        types.Accept,
-        types.Acceptances,
-        action="finding:accept",
-        statuses=(404,),
-        versioned=True,
+    _begin("propose", f"{_TARGET}/baseline/proposals", "baseline:propose")(
+        scans.propose, types.Propose, types.Proposal
     ),
-    Route(
-        "baseline",
-        "GET",
-        "/v1/targets/{target}/baseline",
-        baselines.show,
-        types.Empty,
-        types.Baseline,
-        action="baseline:read",
-        statuses=(404,),
-        versioned=True,
+    _get("proposal", "/v1/proposals/{proposal}", "baseline:read")(
+        scans.proposal, types.Empty, types.Proposal
     ),
-    Route(
-        "verify",
-        "GET",
-        "/v1/targets/{target}/baseline/verification",
-        baselines.verify,
-        types.Empty,
-        types.Verification,
-        action="baseline:read",
-        statuses=(404,),
+    _post("approve", f"{_TARGET}/baseline/approvals", "baseline:approve", versioned=True)(
+        baselines.approve, types.Approve, types.Baseline
     ),
-    Route(
-        "propose",
-        "POST",
-        "/v1/targets/{target}/baseline/proposals",
-        scans.propose,
-        types.Propose,
-        types.Proposal,
-        status=202,
-        action="baseline:propose",
-        statuses=(404,),
+    _get("records", "/v1/records", "record:read", missing=False)(
+        records.ls, exhibits.RecordQuery, exhibits.Records
     ),
-    Route(
-        "proposal",
-        "GET",
-        "/v1/proposals/{proposal}",
-        scans.proposal,
-        types.Empty,
-        types.Proposal,
-        action="baseline:read",
-        statuses=(404,),
+    _get("record", "/v1/records/{record}", "record:read")(
+        records.show, types.Empty, exhibits.Record
     ),
-    Route(
-        "approve",
-        "POST",
-        "/v1/targets/{target}/baseline/approvals",
-        baselines.approve,
-        types.Approve,
-        types.Baseline,
-        action="baseline:approve",
-        statuses=(404,),
-        versioned=True,
+    _get("proof", "/v1/records/{record}/proof", "record:read")(
+        records.prove, exhibits.ProofQuery, exhibits.Proof
     ),
-    Route(
-        "records",
-        "GET",
-        "/v1/records",
-        records.ls,
-        types.RecordQuery,
-        types.Records,
-        action="record:read",
+    _get("checkpoint", "/v1/checkpoint", "record:read")(records.checkpoint, types.Empty, None),
+    _get("consistency", "/v1/consistency", "record:read")(
+        records.consistency, exhibits.ConsistencyQuery, exhibits.Consistency
     ),
-    Route(
-        "record",
-        "GET",
-        "/v1/records/{record}",
-        records.show,
-        types.Empty,
-        types.Record,
-        action="record:read",
-        statuses=(404,),
+    _begin("packet_make", "/v1/packets", "packet:make", missing=False)(
+        packets.start, exhibits.MakePacket, exhibits.Packet
     ),
-    Route(
-        "proof",
-        "GET",
-        "/v1/records/{record}/proof",
-        records.prove,
-        types.ProofQuery,
-        types.Proof,
-        action="record:read",
-        statuses=(404,),
+    _get("packets", "/v1/packets", "packet:read", missing=False)(
+        packets.ls, types.Page, exhibits.Packets
     ),
-    Route(
-        "checkpoint",
-        "GET",
-        "/v1/checkpoint",
-        records.checkpoint,
-        types.Empty,
-        None,
-        action="record:read",
-        statuses=(404,),
-    ),
-    Route(
-        "consistency",
-        "GET",
-        "/v1/consistency",
-        records.consistency,
-        types.ConsistencyQuery,
-        types.Consistency,
-        action="record:read",
-        statuses=(404,),
-    ),
-    Route(
-        "packet_make",
-        "POST",
-        "/v1/packets",
-        packets.start,
-        types.MakePacket,
-        types.Packet,
-        status=202,
-        action="packet:make",
-    ),
-    Route(
-        "packets",
-        "GET",
-        "/v1/packets",
-        packets.ls,
-        types.Page,
-        types.Packets,
-        action="packet:read",
-    ),
-    Route(
-        "packet",
-        "GET",
-        "/v1/packets/{packet}",
-        packets.show,
-        types.Empty,
-        types.Packet,
-        action="packet:read",
-        statuses=(404,),
+    _get("packet", "/v1/packets/{packet}", "packet:read")(
+        packets.show, types.Empty, exhibits.Packet
     ),
 )
 

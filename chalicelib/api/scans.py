@@ -68,15 +68,7 @@ def _seen(call: Call, kind: str, action: str, job: str) -> Job:
 
 
 def _scan(call: Call, one: Job, *, whole: bool = False) -> Scan:
-    told = Scan(
-        id=one.id,
-        target=one.target,
-        state=one.state,
-        by=one.principal,
-        at=one.at,
-        updated_at=one.updated_at,
-        failure=one.failure,
-    )
+    told = jobs.told(Scan, one, target=one.target)
     if one.state != jobs.DONE:
         return told
     entry = entry_at(call.services.desk.journal, one.result["record"])
@@ -99,14 +91,10 @@ def _scan(call: Call, one: Job, *, whole: bool = False) -> Scan:
 
 
 def _proposal(one: Job) -> Proposal:
-    return Proposal(
-        id=one.id,
+    return jobs.told(
+        Proposal,
+        one,
         target=one.target,
-        state=one.state,
-        by=one.principal,
-        at=one.at,
-        updated_at=one.updated_at,
-        failure=one.failure,
         proposal=one.result.get("proposal"),
         in_force=one.result.get("in_force", False),
         gaps=one.result.get("gaps", []),

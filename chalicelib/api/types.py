@@ -113,6 +113,17 @@ class Failure(Answer, frozen=True, kw_only=True):
     next_step: str = ""
 
 
+class JobView(Answer, frozen=True, kw_only=True):
+    """What somebody asked for, at ``at``, and how far it is: what every kind of job has."""
+
+    id: str
+    state: str
+    by: str
+    at: str
+    updated_at: str
+    failure: Failure | None = None
+
+
 class Target(Answer, frozen=True, kw_only=True):
     """A target, in short. ``outcome`` is its last scan's."""
 
@@ -146,20 +157,14 @@ class SnapshotView(Answer, frozen=True, kw_only=True):
     objects: int
 
 
-class Scan(Answer, frozen=True, kw_only=True):
+class Scan(JobView, frozen=True, kw_only=True):
     """A scan that was asked for. ``state``: ``queued``, ``running``, ``done`` or ``failed``.
 
     From ``outcome`` on, what the record of the scan says; ``findings`` counts by disposition.
     ``found``: id and disposition of each of them, where one scan is asked for.
     """
 
-    id: str
     target: str
-    state: str
-    by: str
-    at: str
-    updated_at: str
-    failure: Failure | None = None
     record: int | None = None
     scanned_at: str | None = None
     outcome: str | None = None
@@ -289,16 +294,10 @@ class Propose(Request, frozen=True, kw_only=True):
     replace: bool = False
 
 
-class Proposal(Answer, frozen=True, kw_only=True):
+class Proposal(JobView, frozen=True, kw_only=True):
     """A reading that is to be proposed. Once ``done``, ``proposal`` is open or in force."""
 
-    id: str
     target: str
-    state: str
-    by: str
-    at: str
-    updated_at: str
-    failure: Failure | None = None
     proposal: str | None = None
     in_force: bool = False
     gaps: list[str] = []
@@ -324,115 +323,6 @@ class Verification(Answer, frozen=True, kw_only=True):
     required: int = 0
     root: str = ""
     objects: dict[str, int] = {}
-
-
-class RecordQuery(Page, frozen=True, kw_only=True):
-    """Which records. ``order``: ``asc`` from ``start`` on, or ``desc`` from the newest on."""
-
-    stream: StreamText = ""
-    kind: KindText | None = None
-    start: Index = 0
-    order: Annotated[str, Meta(pattern=r"^(asc|desc)$(?!\n)")] = "asc"
-
-
-class Record(Answer, frozen=True, kw_only=True):
-    """A record at its place in the log. ``leaf``, in base64, is given where one is asked for."""
-
-    record: int
-    v: int
-    kind: str
-    stream: str
-    seq: int
-    at: str
-    actor: dict[str, str]
-    tool: str
-    body: dict[str, Any]
-    leaf_hash: str
-    leaf: str | None = None
-
-
-class Records(Answer, frozen=True, kw_only=True):
-    """Records, and the log's size when they were read. A short page, or an empty one, may go on."""
-
-    items: list[Record]
-    size: int
-    next: str | None = None
-
-
-class ProofQuery(Request, frozen=True, kw_only=True):
-    """Of the tree of how many records; else of the newest checkpoint."""
-
-    size: Index | None = None
-
-
-class Proof(Answer, frozen=True, kw_only=True):
-    """An inclusion proof (RFC 9162 §2.1.3): from the leaf up. ``checkpoint``: the signed note."""
-
-    record: int
-    size: int
-    leaf_hash: str
-    root: str
-    hashes: list[str]
-    checkpoint: str
-
-
-class ConsistencyQuery(Request, frozen=True, kw_only=True):
-    """Two sizes, the smaller first."""
-
-    old: Index
-    new: Index | None = None
-
-
-class Consistency(Answer, frozen=True, kw_only=True):
-    """A consistency proof (RFC 9162 §2.1.4) between two sizes of the log."""
-
-    old: int
-    new: int
-    old_root: str
-    new_root: str
-    hashes: list[str]
-    checkpoint: str
-
-
-class MakePacket(Request, frozen=True, kw_only=True):
-    """Prove a period: days are included, the moment of ``to`` is not. Empty lists: everything."""
-
-    start: MomentText = msgspec.field(name="from")
-    end: MomentText = msgspec.field(name="to")
-    targets: Annotated[list[TargetText], Meta(max_length=1_000)] = []
-    kinds: Annotated[list[KindText], Meta(max_length=100)] = []
-
-
-class Packet(Answer, frozen=True, kw_only=True):
-    """A packet that was asked for. ``url`` fetches it, without more, until ``url_expires_at``.
-
-    ``sha256`` names it: the digest of its manifest. ``file_sha256``: of the file as a whole.
-    """
-
-    id: str
-    state: str
-    by: str
-    at: str
-    updated_at: str
-    start: str = msgspec.field(name="from")
-    end: str = msgspec.field(name="to")
-    targets: list[str] = []
-    kinds: list[str] = []
-    failure: Failure | None = None
-    verdict: str | None = None
-    sha256: str | None = None
-    file_sha256: str | None = None
-    size_bytes: int | None = None
-    records: int | None = None
-    url: str | None = None
-    url_expires_at: str | None = None
-
-
-class Packets(Answer, frozen=True, kw_only=True):
-    """Packets that were asked for, the newest first."""
-
-    items: list[Packet]
-    next: str | None = None
 
 
 class Problem(Answer, frozen=True, kw_only=True):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.api import baselines, jobs, packets
-from chalicelib.drift import approval, ledger, scan, schedule, state
+from chalicelib.drift import approval, scan, schedule, state
 from chalicelib.drift.schedule import Done
+from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
     Busy,
@@ -21,6 +22,7 @@ from chalicelib.kernel.errors import (
     Unreachable,
     UsageError,
 )
+from chalicelib.wiring.services import LOG_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +69,7 @@ def work(bench: Bench, job: str) -> Finished | None:
     clock, passing = bench.desk.clock, bench.backend.passing
     try:
         one = jobs.read(passing, job)
-        last = bench.desk.journal.last(one.target) if one.target else None
+        last = bench.desk.journal.last(one.target or LOG_STREAM)
         begun = jobs.begin(passing, clock, job, last.seq if last else 0)
     except NotFound:
         return None

@@ -11,7 +11,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from chalicelib.api.types import Record, RecordQuery, Records
+from chalicelib.api.exhibits import Record, RecordQuery, Records
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading

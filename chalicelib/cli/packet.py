@@ -14,7 +14,7 @@ from rich.text import Text
 
 from chalicelib.api import packets as parts
 from chalicelib.api.client import There
-from chalicelib.api.types import MakePacket, Packet
+from chalicelib.api.exhibits import MakePacket, Packet
 from chalicelib.cli import timestamp as stamping
 from chalicelib.cli import trust as trusting
 from chalicelib.cli.app import JsonFlag, actor, finish, services, settings_or_none

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chalicelib.drift import baseline, ledger, state
-from chalicelib.kernel import canon, names
+from chalicelib.drift import baseline, state
+from chalicelib.kernel import canon, ledger, names
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
 from chalicelib.kernel.record import Draft

@@ -80,7 +80,7 @@ class Audit:
     def _check(self, entry: Entry) -> Iterator[tuple[str, str]]:
         kind, body = entry.record.kind, entry.body
         now = self.states.setdefault(entry.record.stream, state.State(entry.record.stream))
-        state.fold(now, entry)
+        state.SHAPE.grow(now, [entry])
         if kind in {state.PROPOSED, state.APPROVED}:
             self._votes[entry.index] = entry
         if kind in {state.PROPOSED, state.SCAN} and body.get("snapshot"):

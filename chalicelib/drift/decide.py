@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.drift import approval, ledger, snapshot, state
+from chalicelib.drift import approval, snapshot, state
 from chalicelib.drift.diff import diff, merge
 from chalicelib.drift.finding import BASELINE, identify
 from chalicelib.drift.scan import verified
 from chalicelib.drift.snapshot import COVERAGE
+from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
 from chalicelib.kernel.personal import Personal
@@ -36,12 +37,18 @@ def suppress(
     reason: str,
     actor: Actor,
     seen: Callable[[state.State], None] = approval.whatever,
+    request: str = "",
 ) -> str:
     """Record that findings do not count until the end of a day (UTC); returns that moment.
 
     ``seen(state)`` raises where the state that this is decided on is not as somebody saw it.
-    Raises: NotFound, NotAllowed (an unknown cannot be suppressed), UsageError.
+    ``request``: a name of the request that this answers; where it did this before, nothing is
+    recorded. Raises: NotFound, NotAllowed (an unknown cannot be suppressed), UsageError.
     """
+    found, wanted = _wanted(desk, target, ids)
+    for note in (found.findings[one] for one in wanted):
+        if request and note.request == request:  # one append has them all
+            return note.suppressed_until
     now = desk.clock.now()
     end = datetime.combine(until, time(), UTC) + timedelta(days=1)
     if not now < end <= now + timedelta(days=MAX_SUPPRESSION_DAYS + 1):
@@ -49,7 +56,6 @@ def suppress(
             f"--until {until} is not within the next {MAX_SUPPRESSION_DAYS} days",
             next_step="suppress until a date by which it will be mended, or accept it",
         )
-    found, wanted = _wanted(desk, target, ids)
     seen(found)
     text = _reason(reason)
     at = timestamp(now)
@@ -62,8 +68,13 @@ def suppress(
                 target.stream,
                 at,
                 actor,
-                # Free text is its writer's own: sealed, so that it can be erased.
-                {"id": one, "until": timestamp(end), "reason": Personal(actor.name, text)},
+                {
+                    "id": one,
+                    "until": timestamp(end),
+                    # Free text is its writer's own: sealed, so that it can be erased.
+                    "reason": Personal(actor.name, text),
+                    **({"request": request} if request else {}),
+                },
             )
             for one in wanted
         ],

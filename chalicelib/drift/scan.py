@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from chalicelib.drift import approval, baseline, finding, ledger, state
+from chalicelib.drift import approval, baseline, finding, state
 from chalicelib.drift.diff import Change, Operation, diff, hidden, unreadable
 from chalicelib.drift.finding import BASELINE, Disposition, Finding
 from chalicelib.drift.judge import judge
 from chalicelib.drift.snapshot import COVERAGE, Snapshot, build
 from chalicelib.drift.source import question_key, questions
-from chalicelib.kernel import canon
+from chalicelib.kernel import canon, ledger
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
     AnotherSystem,

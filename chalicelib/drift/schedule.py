@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from chalicelib.drift import approval, ledger, state
+from chalicelib.drift import approval, state
 from chalicelib.drift.scan import Outcome, held
-from chalicelib.kernel import canon, names
+from chalicelib.kernel import canon, ledger, names
 from chalicelib.kernel.clock import parse_timestamp, timestamp
 from chalicelib.kernel.errors import (
     Conflict,
@@ -272,7 +272,7 @@ def _older(desk: Desk, now: state.State, order: Order) -> state.Tick | None:
         return None
     folded = state.State(now.target)
     for entry in desk.journal.stream(now.target):
-        state.fold(folded, entry)
+        state.SHAPE.grow(folded, [entry])
         for tick in folded.scheduled:
             if tick.at == order.scheduled_at:
                 return tick

@@ -1,26 +1,18 @@
-"""A target's state: what its records add up to. Pure: a fold over the evidence log.
-
-The log is the truth; a stored state is a cache of it, sealed so that nobody else can write one, and
-is thrown away when the seal does not hold.
-"""
+"""A target's state: what its records add up to. Pure: a fold over the evidence log."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from chalicelib.drift.finding import Disposition, When
-from chalicelib.kernel import canon, merkle, names
-from chalicelib.kernel.errors import VerificationFailed
+from chalicelib.kernel import folded, merkle, names
+from chalicelib.kernel.folded import Shape
 from chalicelib.kernel.personal import Concealed, text_or_sealed
 from chalicelib.kernel.record import Actor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from chalicelib.kernel.record import Entry, Journal
     from chalicelib.kernel.store import Derived
 
@@ -35,11 +27,14 @@ SUPPRESSED = "finding.suppressed"
 
 MAX_SCHEDULED = 16  # times of the schedule that are remembered
 
-_FORMAT = 3  # of the cache; another number is another format and is folded anew
+_FORMAT = 4  # of the cache; another number is another format and is folded anew
 
 
 class Note(msgspec.Struct):
-    """A finding that is still there: where its record is, and what was decided about it."""
+    """A finding that is still there: where its record is, and what was decided about it.
+
+    ``request``: the one that suppressed it, where that has a name.
+    """
 
     index: int
     operation: str
@@ -55,6 +50,7 @@ class Note(msgspec.Struct):
     suppressed_until: str = ""
     reason: str | Concealed = ""
     by: str = ""
+    request: str = ""
 
     def at(self, now: str) -> Disposition:
         """The disposition at a moment: a suppression ends by itself."""
@@ -149,14 +145,11 @@ class State(msgspec.Struct):
     pending: int = 0  # the seq of the first finding that came or went after the last scan's record
 
 
-def fold(state: State, entry: Entry) -> None:
-    """Take the target's next record into its state; kinds of other flows only count."""
+def _take(state: State, entry: Entry) -> None:
+    """Kinds of other flows only count."""
     step = _STEPS.get(entry.record.kind)
     if step is not None:
         step(state, entry)
-    state.seq = entry.record.seq
-    state.leaf = merkle.leaf_hash(entry.leaf).hex()
-    state.index = entry.index
 
 
 def _scanned(state: State, entry: Entry) -> None:
@@ -272,6 +265,7 @@ def _suppressed(state: State, entry: Entry) -> None:
         note.suppressed_until = entry.body["until"]
         note.reason = text_or_sealed(entry.body["reason"])
         note.by = entry.record.actor.name
+        note.request = entry.body.get("request", "")
 
 
 _STEPS = {
@@ -286,108 +280,11 @@ _STEPS = {
 }
 
 
-class States:
-    """Targets' states, folded from the journal, with a sealed cache beside it.
+SHAPE: Final = Shape(State, State, _take, _FORMAT, "state")
 
-    Without the installation's secret no seal can be told from another: nothing is taken from the
-    cache and nothing is put there.
-    """
+
+class States(folded.States[State]):
+    """Targets' states, folded from the journal."""
 
     def __init__(self, journal: Journal, cache: Derived, secret: bytes | None) -> None:
-        self._journal = journal
-        self._cache = cache
-        self._key = (
-            None
-            if secret is None
-            else hmac.digest(secret, b"holdfast state cache v1", hashlib.sha256)
-        )
-
-    def get(self, target: str) -> State:
-        """The state as of the target's last record under a signed checkpoint."""
-        return self._load(target)[0]
-
-    def _load(self, target: str) -> tuple[State, bool]:
-        """The state, and whether the cache has it so."""
-        last = self._journal.last(target)
-        if last is None:
-            return State(target), True
-        state = self._cached(target)
-        if state is not None and 0 < state.seq <= last.seq:
-            if (state.seq, state.leaf) == last:
-                return state, True
-            # From the record that the cache ends with, to see that it is one of this history.
-            entries = self._journal.stream(target, state.seq, state.index)
-            first = next(entries, None)
-            if first is not None and merkle.leaf_hash(first.leaf).hex() == state.leaf:
-                return _folded(state, entries), False
-        return _folded(State(target), self._journal.stream(target)), False
-
-    def settle(self, target: str) -> State:
-        """The state, kept for the next reader: for whoever has just appended to the target."""
-        state, kept = self._load(target)
-        if not kept:
-            self._put(state)
-        return state
-
-    def grow(self, state: State, entries: Iterable[Entry]) -> State:
-        """The state with the records that were appended after it, kept for the next reader."""
-        grown = _folded(state, entries)
-        self._put(grown)
-        return grown
-
-    def _put(self, state: State) -> None:
-        if self._key is not None:
-            payload = canon.encode(msgspec.to_builtins(state))
-            seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()
-            self._cache.put(self._name(state.target), b"%d %b\n%b" % (_FORMAT, seal, payload))
-
-    def check(self, states: dict[str, State]) -> Iterator[tuple[str, str]]:
-        """``(key, what is wrong)`` for each cached state that is not what the log adds up to.
-
-        ``states``: folded from the first record on. A cache that is behind is not wrong.
-        """
-        for key in self._cache.list("state/") if self._key is not None else ():
-            try:
-                state = self._unseal(self._cache.get(key) or b"")
-            except VerificationFailed as error:
-                yield key, error.message
-                continue
-            if state is None:
-                yield key, "not sealed by this installation's key"
-            elif (truth := states.get(state.target)) is None or self._name(state.target) != key:
-                yield key, "the state of a target without records"
-            elif state.seq >= truth.seq and state != truth:
-                yield key, "not what the target's records add up to"
-
-    @staticmethod
-    def _name(target: str) -> str:
-        return f"state/{target.replace(':', '/')}"
-
-    def _cached(self, target: str) -> State | None:
-        try:
-            data = self._cache.get(self._name(target))
-        except VerificationFailed:  # no file of ours: as good as none, and fsck names it
-            return None
-        state = None if data is None else self._unseal(data)
-        return None if state is None or state.target != target else state
-
-    def _unseal(self, data: bytes) -> State | None:
-        if self._key is None:
-            return None
-        head, _, payload = data.partition(b"\n")
-        seal = hmac.digest(self._key, payload, hashlib.sha256).hex().encode()
-        if not hmac.compare_digest(head, b"%d %b" % (_FORMAT, seal)):
-            return None
-        try:
-            return _decoder.decode(payload)
-        except msgspec.MsgspecError:
-            return None  # an older program's shape under our own seal: folded anew
-
-
-_decoder = msgspec.json.Decoder(State)
-
-
-def _folded(state: State, entries: Iterable[Entry]) -> State:
-    for entry in entries:
-        fold(state, entry)
-    return state
+        super().__init__(SHAPE, journal, cache, secret)

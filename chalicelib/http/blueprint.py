@@ -9,7 +9,7 @@ from chalice.app import Blueprint, Response
 from chalicelib.api.routes import ROUTES
 from chalicelib.http import openapi
 from chalicelib.http.asked import IAM_PREFIX, JSON
-from chalicelib.http.gate import SECURITY_HEADERS
+from chalicelib.http.headers import SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def blueprint(gate: Callable[[], Gate], authorizer: Authorizer | None = None) ->
 
     for route in ROUTES:
         register(route.path, route.method, route.name, _view(made, gate, route))
-    register(openapi.PATH, "GET", "openapi", _description)
+    register(openapi.PATH, "GET", "openapi", lambda: _description(prefix))
     return made
 
 
@@ -51,6 +51,6 @@ def _view(made: Blueprint, gate: Callable[[], Gate], route: Route) -> Callable[.
     return view
 
 
-def _description() -> Response:
+def _description(prefix: str) -> Response:
     headers: dict[str, str | list[str]] = {**SECURITY_HEADERS, "Content-Type": JSON}
-    return Response(openapi.document().decode(), headers, 200)
+    return Response(openapi.document(prefix).decode(), headers, 200)

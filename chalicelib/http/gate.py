@@ -24,6 +24,7 @@ from chalicelib.api.routes import OPEN
 from chalicelib.http import problem, replay
 from chalicelib.http.asked import IAM_PREFIX, JSON, Asked
 from chalicelib.http.guard import PolicyGuard
+from chalicelib.http.headers import SECURITY_HEADERS
 from chalicelib.http.problem import Refused
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import HoldfastError, Unauthenticated
@@ -39,14 +40,6 @@ if TYPE_CHECKING:
     from chalicelib.wiring.backend import Backend
     from chalicelib.wiring.identity import Door
 
-SECURITY_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000",
-    "X-Content-Type-Options": "nosniff",
-}
 _NOBODY: Final = Principal(kind=Kind.PIPELINE, name="nobody", via="none")
 
 
@@ -200,13 +193,8 @@ class Gate:
 
     @staticmethod
     def _refuse(refused: Refused, request: str) -> Reply:
-        headers = {
-            **SECURITY_HEADERS,
-            **refused.headers,
-            "X-Request-Id": request,
-            "Content-Type": problem.MEDIA_TYPE,
-        }
-        return Reply(refused.status, headers, problem.encode(refused, request))
+        headers, body = problem.answer(refused, request)
+        return Reply(refused.status, headers, body)
 
 
 _PLACES: Final = {

@@ -17,7 +17,8 @@ from chalicelib.api.types import Problem
 from chalicelib.http.asked import IAM_PREFIX, JSON
 from chalicelib.http.problem import MEDIA_TYPE
 
-PATH: Final = "/v1/openapi.json"
+_ROOT: Final = "/v1"
+PATH: Final = f"{_ROOT}/openapi.json"
 _REF: Final = "#/components/schemas/{name}"
 _ALWAYS: Final = (400, 409, 413, 422, 429, 500, 503)
 _POST: Final = (412, 415)
@@ -35,17 +36,17 @@ _ITSELF: Final[dict[str, Any]] = {
 
 
 @functools.cache
-def document() -> bytes:
-    """The whole document, as JSON."""
+def document(prefix: str = "") -> bytes:
+    """The whole document, as JSON, as it is served behind ``prefix``."""
     answers = [route.answer for route in ROUTES if route.answer]
-    schemas, components = msgspec.json.schema_components(
+    _, components = msgspec.json.schema_components(
         [*answers, *(route.asked for route in ROUTES), Problem], ref_template=_REF
     )
-    del schemas
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, components)
-    paths[PATH] = {"get": _ITSELF}
+        methods = paths.setdefault(route.path.removeprefix(_ROOT), {})
+        methods[route.method.lower()] = _operation(route, components)
+    paths[PATH.removeprefix(_ROOT)] = {"get": _ITSELF}
     asked = {route.asked.__name__ for route in ROUTES if route.method == "GET"}
     bodies = {route.asked.__name__ for route in ROUTES if route.method == "POST"}
     for name in asked - bodies:
@@ -59,10 +60,7 @@ def document() -> bytes:
                 "description": "Holds databases to the state people signed for.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
-            "servers": [
-                {"url": "..", "description": "with a bearer token"},
-                {"url": f"..{IAM_PREFIX}", "description": "with AWS credentials"},
-            ],
+            "servers": _servers(prefix),
             "paths": paths,
             "components": {
                 "schemas": components,
@@ -78,6 +76,20 @@ def document() -> bytes:
             },
         }
     )
+
+
+def _servers(prefix: str) -> list[dict[str, str]]:
+    """Where the API is, from where the document is: nobody here knows the stage before it.
+
+    A path is put behind a server's address as it is (OpenAPI 3.1.1 §4.8.8), so that must not end
+    with a slash; and a relative one that leads to a folder does (RFC 3986 §5.2.4). Hence the
+    version is part of the address.
+    """
+    up = "../" * (1 + prefix.count("/"))
+    return [
+        {"url": f"{up}{_ROOT[1:]}", "description": "with a bearer token"},
+        {"url": f"{up}{IAM_PREFIX[1:]}{_ROOT}", "description": "with AWS credentials"},
+    ]
 
 
 def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:

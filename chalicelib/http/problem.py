@@ -7,19 +7,19 @@ from typing import Final
 
 import msgspec
 
+from chalicelib.api.failure import failure
 from chalicelib.api.types import Problem
+from chalicelib.http.headers import SECURITY_HEADERS
 from chalicelib.kernel.errors import (
     ConfigError,
     Conflict,
     CouldNotTell,
     Fork,
     HoldfastError,
-    KeyUnusable,
     NoBaseline,
     NotAllowed,
     NotFound,
     PreconditionFailed,
-    StoreUnavailable,
     TooLarge,
     Unauthenticated,
     UsageError,
@@ -47,13 +47,6 @@ _STATUSES: Final[tuple[tuple[type[HoldfastError], int], ...]] = (
 )
 
 
-_INWARD: Final[tuple[tuple[type[HoldfastError], str], ...]] = (
-    (ConfigError, "the service is not configured for this"),
-    (StoreUnavailable, "the store cannot be used now"),
-    (KeyUnusable, "a key that this needs cannot be used"),
-)
-
-
 class Refused(Exception):
     """A request that is answered with a problem before any operation was tried."""
 
@@ -71,16 +64,24 @@ class Refused(Exception):
 def of_error(error: HoldfastError) -> Refused:
     """The answer to an operation's failure."""
     status = next((number for kind, number in _STATUSES if isinstance(error, kind)), 500)
-    detail = error.message
-    for kind, told in _INWARD:  # these name files and variables of the machine
-        if isinstance(error, kind):
-            return Refused(status, error.code, told, Retry_After=str(RETRY_SECONDS))
-    headers = (
-        {"Retry_After": str(RETRY_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    )
+    told = failure(error)
+    headers = {}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry_After": str(RETRY_SECONDS)}
     if status == HTTPStatus.UNAUTHORIZED:
         headers = {"WWW_Authenticate": 'Bearer realm="holdfast"'}
-    return Refused(status, error.code, detail, next_step=error.next_step, **headers)
+    return Refused(status, told.code, told.message, next_step=told.next_step, **headers)
+
+
+def answer(refused: Refused, request: str) -> tuple[dict[str, str], bytes]:
+    """The headers and the body of the answer to the request of that id."""
+    headers = {
+        **SECURITY_HEADERS,
+        **refused.headers,
+        "X-Request-Id": request,
+        "Content-Type": MEDIA_TYPE,
+    }
+    return headers, encode(refused, request)
 
 
 def encode(refused: Refused, request: str) -> bytes:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from chalicelib.http import problem
 from chalicelib.http.asked import MAX_BODY_BYTES
-from chalicelib.http.gate import SECURITY_HEADERS
+from chalicelib.http.headers import SECURITY_HEADERS
 from chalicelib.http.problem import Refused
 from chalicelib.kernel.errors import HoldfastError, StoreUnavailable
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 THREADS: Final = 16
 MAX_CONNECTIONS: Final = 200
-REQUEST_SECONDS: Final = 30
+REQUEST_SECONDS: Final = 30  # for a whole request to arrive, and for an answer to be read on
 MAX_HEADER_BYTES: Final = 32 * 2**10  # a token has up to 16
 MAX_PARAMETERS: Final = 100  # of a query
 _CONTENT: Final = re.compile(r"/v1/packets/([A-Za-z0-9.-]{1,64})/content")
@@ -236,15 +236,8 @@ def _pieces(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _refuse(refused: Refused, request: str, start: Start) -> list[bytes]:
-    body = problem.encode(refused, request)
-    headers = {
-        **SECURITY_HEADERS,
-        **refused.headers,
-        "X-Request-Id": request,
-        "Content-Type": problem.MEDIA_TYPE,
-        "Content-Length": str(len(body)),
-    }
-    _start(start, refused.status, headers)
+    headers, body = problem.answer(refused, request)
+    _start(start, refused.status, {**headers, "Content-Length": str(len(body))})
     return [body]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from http import HTTPStatus
 from typing import Final
 
@@ -15,9 +16,10 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 
 from chalicelib.http import problem
-from chalicelib.http.gate import SECURITY_HEADERS
 from chalicelib.http.problem import Refused
+from chalicelib.http.server import REQUEST_SECONDS
 
+HEAD_SECONDS: Final = 10  # for the head of a request, from where it could begin
 # By the status that the server has for it. What it says is left out: it repeats what was sent.
 _TOLD: Final = {
     413: Refused(413, "too_large", "the body is larger than any that is taken"),
@@ -47,24 +49,38 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # untyped
 class _ProblemTask(ErrorTask):  # type: ignore[misc]  # untyped
     def execute(self) -> None:
         """Answer with a problem, and close: nobody can tell where the next request begins."""
-        request = secrets.token_hex(16)
         refused = _TOLD.get(self.request.error.code, _MALFORMED)
-        body = problem.encode(refused, request)
+        headers, body = problem.answer(refused, secrets.token_hex(16))
         self.status = f"{refused.status} {HTTPStatus(refused.status).phrase}"
-        self.response_headers.extend(
-            {
-                **SECURITY_HEADERS,
-                "X-Request-Id": request,
-                "Content-Type": problem.MEDIA_TYPE,
-            }.items()
-        )
+        self.response_headers.extend(headers.items())
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]  # untyped
-    """A connection of waitress."""
+    """A connection of waitress, which ends where a request on it takes too long to arrive.
+
+    waitress ends one that was silent for ``REQUEST_SECONDS``; whoever says a byte now and then
+    would keep theirs, and nobody else gets one where all are taken.
+    """
 
     parser_class = _Parser
     error_task_class = _ProblemTask
+    monotonic = staticmethod(time.monotonic)
+    _since: float | None = None  # when the request that is waited for could begin
+
+    def service(self) -> None:
+        """Answer what has arrived, in a thread for it; the next request's time begins."""
+        self._since = self.monotonic()
+        super().service()
+
+    def readable(self) -> bool:
+        """Whether more is to be read; asked about each second (waitress, asyncore_loop_timeout)."""
+        now = self.monotonic()
+        if self._since is None or self.requests or self.total_outbufs_len:
+            self._since = now
+        begun = self.request is not None and self.request.headers_finished
+        if now - self._since >= (REQUEST_SECONDS if begun else HEAD_SECONDS):
+            self.will_close = True
+        return bool(super().readable())

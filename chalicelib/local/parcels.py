@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from chalicelib.kernel.clock import Clock
 
 _PIECE_BYTES = 2**20
-_MAX_DIGITS = 12  # of a moment in seconds
+_UNTIL = re.compile(r"[1-9][0-9]{0,11}")  # a moment in seconds, in the one spelling given out
 
 
 class DirectoryParcels:
@@ -65,7 +66,7 @@ class DirectoryParcels:
 
     def open(self, name: str, until: str, signature: str) -> BinaryIO:
         """What is at an address. Raises: Forbidden, for one that is over or forged; NotFound."""
-        end = int(until) if until.isdecimal() and len(until) <= _MAX_DIGITS else 0
+        end = int(until) if _UNTIL.fullmatch(until) else 0
         right = self._sign(name, end)
         if not hmac.compare_digest(right.encode(), signature.encode(errors="replace")):
             raise Forbidden("this address was not given out here")

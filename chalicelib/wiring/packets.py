@@ -80,8 +80,8 @@ def make(
     return build.build(sources, period, asked, closed, out=out, progress=progress)
 
 
-def record(services: Services, built: Built, actor: Actor) -> Entry:
-    """Record who took which packet."""
+def record(services: Services, built: Built, actor: Actor, *, request: str = "") -> Entry:
+    """Record who took which packet. ``request``: the id of the request that it answers."""
     head = built.manifest
     body = {
         "sha256": built.sha256,
@@ -92,6 +92,7 @@ def record(services: Services, built: Built, actor: Actor) -> Entry:
         "first": head.range.first,
         "last": head.range.last,
         "records": head.records,
+        **({"request": request} if request else {}),
     }
     at = timestamp(services.desk.clock.now())
     return services.log.append([Draft(MADE, LOG_STREAM, at, actor, body)])[0]

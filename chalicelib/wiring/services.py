@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from chalicelib import __version__, settings
-from chalicelib.drift import ledger
 from chalicelib.drift.desk import Desk, Target
 from chalicelib.drift.judge import Rules
 from chalicelib.drift.judge import load as load_rules
 from chalicelib.drift.state import States
+from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ConfigError
 from chalicelib.kernel.record import Draft

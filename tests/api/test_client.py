@@ -12,12 +12,8 @@ from support.peer import answering
 
 from chalicelib.api import client
 from chalicelib.api.client import ATTEMPTS, There, check_base, failed
-from chalicelib.api.types import (
-    Accept,
-    FindingQuery,
-    Packet,
-    StartScan,
-)
+from chalicelib.api.exhibits import Packet
+from chalicelib.api.types import Accept, FindingQuery, StartScan
 from chalicelib.kernel import errors
 from chalicelib.kernel.errors import (
     Busy,

@@ -10,7 +10,16 @@ import pytest
 from support.office import BEN, Place, call, drift
 
 from chalicelib.api import jobs
-from chalicelib.kernel.errors import Busy, Conflict, Malformed, NotFound, Unreachable
+from chalicelib.api.work import work
+from chalicelib.kernel.errors import (
+    Busy,
+    ConfigError,
+    Conflict,
+    KeyUnusable,
+    Malformed,
+    NotFound,
+    Unreachable,
+)
 
 DAY = {"from": "2026-10-01", "to": "2026-10-01"}
 
@@ -104,6 +113,26 @@ def test_a_reading_that_fails_says_why_and_proposes_nothing(place):
     assert place.desk.states.get("postgres:stock").proposal is None
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError("STOCK_DSN is not set", next_step="export STOCK_DSN"),
+        KeyUnusable("/srv/STOCK_DSN is open to others", next_step="chmod 600 STOCK_DSN"),
+    ],
+    ids=lambda error: error.code,
+)
+def test_what_names_the_worker_s_machine_is_not_told(place, error):
+    def opened(_target):
+        raise error
+
+    job = ask(place, "proposal")
+    work(replace(place.bench(), open_source=opened), job)
+    told = place.get(f"/v1/proposals/{job}", place.engineer)
+    assert (told.json["state"], told.json["failure"]["code"]) == ("failed", error.code)
+    assert b"STOCK_DSN" not in told.body
+    assert b"STOCK_DSN" not in jobs.read(place.backend.passing, job).failure.message.encode()
+
+
 def test_a_target_in_use_is_for_later(place):
     job = ask(place)
     with place.desk.locks.hold(place.target("stock").lock), pytest.raises(Busy):
@@ -149,7 +178,7 @@ def test_a_packet_asked_for_twice_under_one_key_is_one_job(place):
 
 
 def test_a_packet_whose_job_could_not_be_ended_is_built_again_and_can_be_had(place):
-    """Its making is recorded for every time that it was made; the packet is the same."""
+    """Its making is recorded once: the packet is the same."""
     job = ask(place, "packet")
     whole, place.backend = place.backend, replace(place.backend, passing=dying(place))
     with pytest.raises(Conflict):
@@ -157,7 +186,8 @@ def test_a_packet_whose_job_could_not_be_ended_is_built_again_and_can_be_had(pla
     place.backend = whole
     assert place.deliver(job).state == "done"
     told = place.get(f"/v1/packets/{job}", place.auditor).json
-    assert {one.body["sha256"] for one in place.records("packet.made")} == {told["sha256"]}
+    (made,) = place.records("packet.made")
+    assert (made.body["sha256"], made.body["request"]) == (told["sha256"], job)
     answer = call(place.app, "GET", told["url"])
     assert hashlib.sha256(answer.body).hexdigest() == told["file_sha256"]
     assert len(place.records("period.closed")) == 1

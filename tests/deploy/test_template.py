@@ -228,7 +228,7 @@ def test_its_codes_are_documented_with_their_status():
 
 
 def test_what_api_gateway_answers_has_the_headers_of_all_others(api):
-    from chalicelib.http.gate import SECURITY_HEADERS
+    from chalicelib.http.headers import SECURITY_HEADERS
     from chalicelib.http.problem import MEDIA_TYPE
 
     for kind, one in api["GatewayResponses"].items():

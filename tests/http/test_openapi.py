@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.parse
 from pathlib import Path
 
 import jsonschema
 import pytest
+from chalice.app import Chalice, IAMAuthorizer
 
 from chalicelib.api.routes import OPEN, PARTS, ROUTES
-from chalicelib.http import gate, office, openapi, problem
+from chalicelib.http import blueprint, gate, office, openapi, problem
 from chalicelib.kernel import errors
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 DOCUMENT = json.loads(openapi.document())
 OPERATIONS = {
-    (method.upper(), path): operation
+    (method.upper(), f"/v1{path}"): operation
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
@@ -85,6 +87,32 @@ def test_parameters_are_those_of_the_path_and_each_is_there_once():
         assert len(given) == len(set(given))
         inside = {name for place, name in given if place == "path"}
         assert inside == set(re.findall(r"{(\w+)}", path))
+
+
+@pytest.mark.parametrize("prefix", ["", "/iam"])
+@pytest.mark.parametrize(
+    "base", ["http://127.0.0.1:8420", "https://a1.execute-api.eu-west-1.amazonaws.com/api"]
+)
+def test_a_path_behind_a_server_s_address_is_where_the_route_is(base, prefix):
+    """Resolved as RFC 3986 says, from where the document is, and put together as it stands."""
+    found = json.loads(openapi.document(prefix))
+    bearer, iam = (
+        urllib.parse.urljoin(f"{base}{prefix}{openapi.PATH}", one["url"])
+        for one in found["servers"]
+    )
+    assert {bearer + path for path in found["paths"]} == {base + path for _, path in OPERATIONS}
+    assert {iam + path for path in found["paths"]} == {
+        f"{base}/iam{path}" for _, path in OPERATIONS
+    }
+
+
+def test_the_document_behind_iam_says_where_the_api_is_from_there():
+    authorizer = IAMAuthorizer()
+    for given, prefix in ((None, ""), (authorizer, "/iam")):
+        app = Chalice("test")
+        app.register_blueprint(blueprint.blueprint(lambda: None, given))
+        answer = app.routes[f"{prefix}{openapi.PATH}"]["GET"].view_function()
+        assert answer.body.encode() == openapi.document(prefix)
 
 
 def test_every_route_of_the_application_is_in_it_and_the_other_way_round():

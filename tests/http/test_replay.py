@@ -125,6 +125,68 @@ def test_a_crash_between_the_deed_and_its_answer_starts_nothing_twice(place):
     assert [one.id for one in place.work() if one is not None] == [first.json["id"]]
 
 
+def crashing(place, token, path, body, **more):
+    """A request whose process is gone after its deed, before its answer was kept."""
+    whole = place.office
+    lost = replace(whole.backend, passing=_Lost(whole.backend.passing))
+    place.office = replace(whole, backend=lost)
+    first = place.post(path, token, body, key="one", **more)
+    place.office = whole
+    place.clock.pass_(seconds=replay.BUSY_SECONDS + 1)
+    return first
+
+
+def suppression(full, token, count=1):
+    found = full.get("/v1/findings", token, query={"target": "orders"}).json["items"][:count]
+    body = {"findings": [one["id"] for one in found], "until": "2026-10-05", "reason": "INC-1"}
+    return found, body
+
+
+def test_a_suppression_whose_answer_was_lost_is_recorded_once(full):
+    token = full.token("eve", "engineer")
+    found, body = suppression(full, token, 2)
+    assert len(found) == 2
+    first = crashing(full, token, "/v1/findings/suppress", body)
+    again = full.post("/v1/findings/suppress", token, body, key="one")
+    assert (again.status, again.json) == (200, first.json)
+    recorded = full.records("finding.suppressed")
+    assert [one.body["id"] for one in recorded] == sorted(one["id"] for one in found)
+    assert len({one.body["request"] for one in recorded}) == 1
+
+
+def test_a_suppression_that_was_recorded_is_not_refused_for_what_came_of_it(full):
+    """Its own record made another version; and the day of its end may be over meanwhile."""
+    token = full.token("eve", "engineer", hours=24)
+    (found,), body = suppression(full, token)
+    body["until"] = full.clock.now().date().isoformat()
+    tag = {"If_Match": f'"{found["version"]}"'}
+    first = crashing(full, token, "/v1/findings/suppress", body, **tag)
+    full.clock.pass_(hours=23)
+    again = full.post("/v1/findings/suppress", token, body, key="one", **tag)
+    assert (again.status, again.json) == (200, first.json)
+    assert len(full.records("finding.suppressed")) == 1
+
+
+def test_a_suppression_of_somebody_else_since_then_stays(full):
+    token = full.token("eve", "engineer")
+    found, body = suppression(full, token, 2)
+    crashing(full, token, "/v1/findings/suppress", body)
+    later = {"findings": [found[0]["id"]], "until": "2026-10-09", "reason": "INC-2"}
+    assert full.post("/v1/findings/suppress", token, later, key="two").status == 200
+    assert full.post("/v1/findings/suppress", token, body, key="one").status == 200
+    now = full.get(f"/v1/findings/{found[0]['id']}", token).json
+    assert (now["reason"], len(full.records("finding.suppressed"))) == ("INC-2", 3)
+
+
+def test_without_a_key_a_suppression_names_no_request_and_each_is_recorded(full):
+    token = full.token("eve", "engineer")
+    _, body = suppression(full, token)
+    for _ in range(2):
+        assert full.post("/v1/findings/suppress", token, body).status == 200
+    recorded = full.records("finding.suppressed")
+    assert [one.body.get("request") for one in recorded] == [None, None]
+
+
 def test_the_same_request_at_once_happens_once(place):
     token = place.token("eng", "engineer")
     answers = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 import urllib.error
@@ -12,7 +13,7 @@ import urllib.request
 import pytest
 from support.office import ROLES, furnished
 
-from chalicelib.http import server
+from chalicelib.http import server, wire
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,7 @@ def served(tmp_path_factory):
     made = server.serve(place.app, ("127.0.0.1", 0))
     thread = threading.Thread(target=made.run, daemon=True)
     thread.start()
+    place.made = made
     place.port = made.effective_port
     place.everything = place.token("eve", *ROLES)
     yield place
@@ -125,6 +127,103 @@ def test_slow_clients_keep_nobody_waiting(served):
     finally:
         for one in slow:
             one.close()
+
+
+class Hours:
+    """Connections whose clock goes when it is told to; each is looked at once it was."""
+
+    def __init__(self, made):
+        self.made = made
+        self.seconds = 0.0
+
+    def pass_(self, seconds):
+        self.seconds += seconds
+        self.made.pull_trigger()
+
+
+@pytest.fixture
+def hours(served):
+    found = Hours(served.made)
+
+    class Slow(wire.Channel):
+        monotonic = staticmethod(lambda: found.seconds)
+
+    whole, served.made.channel_class = served.made.channel_class, Slow
+    yield found
+    served.made.channel_class = whole
+
+
+def answered(one):
+    """The status of the next answer on a connection, which is read to its end."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        found += one.recv(1)
+    size = re.search(rb"(?i)\r\ncontent-length: (\d+)", found)
+    for _ in range(int(size[1]) if size else 0):
+        assert one.recv(1)
+    return status(found)
+
+
+def begun(place, data=b""):
+    """A connection that the server has seen, with the beginning of a second request on it."""
+    one = socket.create_connection(("127.0.0.1", place.port), timeout=10)
+    one.sendall(request(place, "/v1/health"))
+    assert answered(one) == 200
+    one.sendall(data)
+    return one
+
+
+HALF = b"GET /v1/health HTTP/1.1\r\nX-A: "
+
+
+def ended(one):
+    """Whether the server has closed it; what it had not read by then resets it."""
+    with contextlib.suppress(ConnectionResetError):
+        return one.recv(1) == b""
+    return True
+
+
+@pytest.mark.parametrize("data", [b"", HALF, b"\r\n"], ids=["nothing", "half", "empty"])
+def test_a_head_that_does_not_arrive_ends_the_connection(served, hours, data):
+    with begun(served, data) as one:
+        hours.pass_(wire.HEAD_SECONDS)
+        assert ended(one)
+
+
+def test_a_connection_on_which_nothing_was_ever_said_ends(served, hours):
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as one:
+        begun(served).close()  # by now the server has seen the other
+        hours.pass_(wire.HEAD_SECONDS)
+        assert ended(one)
+
+
+def test_a_byte_now_and_then_does_not_keep_a_connection(served, hours):
+    with begun(served, HALF) as one:
+        for _ in range(10):
+            hours.pass_(wire.HEAD_SECONDS / 10)
+            with contextlib.suppress(ConnectionError):
+                one.sendall(b"a")
+        assert ended(one)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in time", "late"])
+def test_a_head_in_time_is_answered_and_a_body_has_longer(served, hours, late):
+    lines = ("Content-Type: application/json", "Content-Length: 2")
+    with begun(served, HALF) as one:
+        hours.pass_(wire.HEAD_SECONDS - 1)
+        one.sendall(b"a\r\nHost: 127.0.0.1\r\n\r\n")
+        assert answered(one) == 200
+        hours.pass_(wire.HEAD_SECONDS - 1)  # the next one's time began with that answer
+        one.sendall(request(served, "/v1/me", *lines, "Expect: 100-continue", method="POST"))
+        assert answered(one) == 100  # it has read the head
+        hours.pass_(server.REQUEST_SECONDS - wire.HEAD_SECONDS)
+        one.sendall(b"{")
+        if late:
+            hours.pass_(1)
+            assert ended(one)
+        else:
+            one.sendall(b"}")
+            assert answered(one) == 405
 
 
 def test_a_packet_is_fetched_over_the_socket(served):

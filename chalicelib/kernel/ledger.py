@@ -1,4 +1,4 @@
-"""The ledger: a target's records, each written after the one before it, and seen by all later ones.
+"""The ledger: a stream's records, each written after the one before it, and seen by all later ones.
 
 A target's state is read from where its stream's head says that it ends. Whoever can write the
 document of that head, but has no secret, can put an older one back, sealed as it once was; records
@@ -10,19 +10,37 @@ which there is a witness. ``fsck`` derives every head from the leaves, and ``rep
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from chalicelib.kernel.errors import Fork, Missing
+from chalicelib.kernel.folded import State, States
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from chalicelib.drift.desk import Desk
-    from chalicelib.drift.state import State
-    from chalicelib.kernel.record import Draft, Entry
+    from chalicelib.kernel.record import Draft, Entry, Journal
+    from chalicelib.kernel.store import WriteOnce
+
+S = TypeVar("S", bound=State)
 
 WITNESSES = "witness/"
 BATCH = 1_000  # records after which an append moves the head of its stream; evidence.log
+
+
+class Books(Protocol[S]):
+    """What a flow keeps its records with. ``keep_days``: as of ``drift.desk.Desk``."""
+
+    @property
+    def journal(self) -> Journal: ...  # noqa: D102 - as the class says
+
+    @property
+    def objects(self) -> WriteOnce: ...  # noqa: D102
+
+    @property
+    def states(self) -> States[S]: ...  # noqa: D102
+
+    @property
+    def keep_days(self) -> Callable[[str], int]: ...  # noqa: D102
 
 
 def witness_key(stream: str, seq: int) -> str:
@@ -30,7 +48,7 @@ def witness_key(stream: str, seq: int) -> str:
     return f"{WITNESSES}{hashlib.sha256(stream.encode()).hexdigest()}/{seq:020d}"
 
 
-def now(desk: Desk, stream: str) -> State:
+def now(desk: Books[S], stream: str) -> S:
     """The state after the target's last record, an append that crashed finished before.
 
     Raises: Fork, where records are witnessed that the stream's head does not know.
@@ -44,7 +62,7 @@ def now(desk: Desk, stream: str) -> State:
     return state
 
 
-def append(desk: Desk, now: State, drafts: Sequence[Draft]) -> list[Entry]:
+def append(desk: Books[S], now: S, drafts: Sequence[Draft]) -> list[Entry]:
     """Record what was decided on a state, and take it into the state.
 
     Raises: Conflict, where the target's records have gone on since; as Journal.append.
@@ -60,7 +78,7 @@ def append(desk: Desk, now: State, drafts: Sequence[Draft]) -> list[Entry]:
     return entries
 
 
-def _check(desk: Desk, stream: str, state: State) -> None:
+def _check(desk: Books[S], stream: str, state: S) -> None:
     key = witness_key(stream, state.seq + 1)
     try:
         index = desk.objects.get(key)
