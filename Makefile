@@ -44,6 +44,7 @@ bench: $(READY)  ## ratios, side by side in one run
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/packets.py
 	$(BIN)/python tests/bench/api.py
+	$(BIN)/python tests/bench/broker.py
 
 matrix: $(READY)  ## the database tests on PostgreSQL 13 to 18; needs npm
 	tests/matrix.sh

@@ -74,3 +74,19 @@ def packet(event: SQSEvent) -> Any:
 
     context: Any = event.context  # Lambda's object; Chalice takes it for a dictionary
     return run(event.to_dict(), context)
+
+
+@app.lambda_function(name="lease")
+def lease(event: dict[str, Any], context: Any) -> Any:
+    """End leases whose time is over, and tell who wants to know: every minute, and by timers."""
+    from chalicelib.functions.lease import lease as run  # noqa: PLC0415
+
+    return run(event, context)
+
+
+@app.lambda_function(name="grant")
+def grant(event: dict[str, Any], context: Any) -> Any:
+    """Make or end a lease at a database, for another function."""
+    from chalicelib.functions.grant import grant as run  # noqa: PLC0415
+
+    return run(event, context)

@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from chalicelib import settings
+from chalicelib.access.profile import Profile
 from chalicelib.aws.checks import Check
 from chalicelib.aws.cost import Bill, Fleet
 from chalicelib.cli.app import app
@@ -56,7 +57,7 @@ def test_commands_that_are_shown_exist(page):
         if len(words) > 1 and (words[0], words[1].split("|")[0]) in known:
             path = (words[0], words[1].split("|")[0])
         assert path, line
-        for word in words:
+        for word in words[: words.index("--")] if "--" in words else words:
             if word.startswith("--") and word != "--help":
                 assert word.split("=")[0] in known[path] | known[()], line
 
@@ -64,7 +65,12 @@ def test_commands_that_are_shown_exist(page):
 def test_every_setting_is_documented():
     text = (ROOT / "docs" / "configuration.md").read_text()
     for section in (
+        settings.AccessSection,
         settings.ApiSection,
+        settings.BrokerSection,
+        settings.NotifySection,
+        settings.WebhookSection,
+        Profile,
         settings.LogSection,
         settings.StoreSection,
         settings.RetentionSection,
@@ -129,6 +135,7 @@ def test_the_lines_of_the_service_are_documented():
             "cli/ticks.py",
             "cli/serve.py",
             "cli/counter.py",
+            "cli/sweeper.py",
             "http/gate.py",
             "drift/schedule.py",
         )

@@ -43,6 +43,11 @@ class Clause(msgspec.Struct, frozen=True):
         """Whether its head admits the action."""
         return self.actions is None or action.value in self.actions
 
+    def can_permit(self, action: Action) -> bool:
+        """Whether it permits the action to anybody; some it has to name: ``Action.by_name``."""
+        named = self.actions is not None or not action.by_name
+        return self.effect == "permit" and self.covers(action) and named
+
 
 def read(file: str, place: int, piece: Piece, parsed: dict[str, Any]) -> Clause:
     """The clause of a policy as Cedar parsed it. ``place``: which one of its file, from 1.

@@ -127,6 +127,7 @@ def principal(claims: Claims, directory: Directory) -> Principal:
         via="oidc",
         groups=(*told, *issuer.groups),
         session=_session(body.get("jti")),
+        mfa_at=claims.mfa_at,
     )
 
 
@@ -228,8 +229,9 @@ def _named(
     groups: Iterable[str],
     session: str,
     roles: tuple[str, ...] = (),
+    mfa_at: int | None = None,
 ) -> Principal:
-    """The principal of a name that somebody else says."""
+    """The principal of a name that somebody else says. Only a person proves a second factor."""
     try:
         said, name = names.person(text), directory.name(text, kind)
     except UsageError:
@@ -243,7 +245,8 @@ def _named(
             f"the caller's name is not one that this issuer may give to a {kind.value}",
             next_step="names in the issuer's section of the settings",
         )
-    named = Principal(kind, name, via, roles=roles, session=session)
+    proved = mfa_at if kind is Kind.PERSON else None
+    named = Principal(kind, name, via, roles=roles, session=session, mfa_at=proved)
     every = {*groups, *directory.groups_of(named.id)}
     return msgspec.structs.replace(named, groups=tuple(sorted(every)))
 

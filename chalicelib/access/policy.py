@@ -3,7 +3,8 @@
 1. Texts, the shipped ones before the user's own, are bounded, parsed and validated against the
    schema, strictly and once (:func:`load`). Anything that is not exactly right is an error.
 2. Roles and groups of a principal are worked out here, so that Cedar sees them as its parents.
-3. What no policy permits is denied; a ``forbid`` wins over every ``permit``.
+3. What no policy permits is denied; a ``forbid`` wins over every ``permit``. A ``permit`` of every
+   action is none of those that have to be named (``Action.by_name``).
 4. Cedar leaves out a policy whose evaluation fails, a ``forbid`` too. So any failure denies.
 
 Source: Cedar, "Authorization" and "Validation" of its reference.
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import cedarpy
 import msgspec
 
-from chalicelib.access import clause, texts
+from chalicelib.access import clause, obligation, texts
 from chalicelib.access.clause import Clause
 from chalicelib.access.question import Action, Circumstances, Decision, Resource
 from chalicelib.access.roles import Membership
@@ -31,6 +32,7 @@ from chalicelib.kernel.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from chalicelib.access.obligation import Obligations
     from chalicelib.access.principal import Principal
 
 __all__ = ["Action", "Circumstances", "Clause", "Decision", "Policy", "Resource", "load", "schema"]
@@ -69,7 +71,8 @@ class Policy:
         self.sha256 = canon.sha256(
             canon.encode([schema(), decides, membership.roles, membership.groups])
         )
-        # Kept by all that a principal is, so that nobody is ever taken for somebody else.
+        # Kept by all of a principal that it is worked out from, so that nobody is ever taken for
+        # somebody else; what every sign-in has anew is no part of that.
         self._subject = functools.lru_cache(MAX_REMEMBERED)(self._worked_out)
 
     def decide(
@@ -87,7 +90,7 @@ class Policy:
     ) -> list[Decision]:
         """A decision for each of the resources, each as :meth:`decide` gives it."""
         try:
-            subject = self._subject(principal)
+            subject = self._subject(msgspec.structs.replace(principal, session="", mfa_at=None))
             parts = [subject.entity]
             parts += (msgspec.json.encode(one.entity) for one in dict.fromkeys(resources))
             found = b"[" + b",".join(parts) + b"]"
@@ -119,9 +122,13 @@ class Policy:
         """The groups of a principal, those of the settings too, in the one form of their names."""
         return self.membership.of(principal)[0]
 
-    def annotations(self, policy: str) -> dict[str, str]:
-        """The annotations of a policy, ``id`` too. Raises: KeyError."""
-        return dict(self._by_id[policy].annotations)
+    def obligations(self, decision: Decision) -> Obligations:
+        """What all policies that permitted it want done first. Raises: ValueError, for a denial."""
+        if not decision.allowed:
+            raise ValueError("what is denied has no obligations")
+        return obligation.strictest(
+            obligation.read(self._by_id[one].annotations) for one in decision.policies
+        )
 
     def clause(self, policy: str) -> Clause:
         """One policy by its id. Raises: KeyError."""
@@ -129,7 +136,7 @@ class Policy:
 
     def permits(self, action: Action) -> list[Clause]:
         """The policies that can permit an action."""
-        return [one for one in self.clauses if one.effect == "permit" and one.covers(action)]
+        return [one for one in self.clauses if one.can_permit(action)]
 
     def _worked_out(self, principal: Principal) -> _Subject:
         groups, roles = self.membership.of(principal)
@@ -158,7 +165,14 @@ class Policy:
             return _denied(f"{_COULD_NOT_TELL}: {what}", policies, errors or (what,))
         ids = clipped(", ".join(policies))
         if answer.allowed:
-            return Decision(allowed=True, policies=policies, reason=f"permitted by {ids}")
+            counting = tuple(one for one in policies if self._by_id[one].can_permit(action))
+            if not counting:
+                return _denied(f"only a policy that names {action.value} permits it, not {ids}")
+            return Decision(
+                allowed=True,
+                policies=counting,
+                reason=f"permitted by {clipped(', '.join(counting))}",
+            )
         if policies:
             return _denied(f"forbidden by {ids}", policies)
         return _denied(f"no policy permits {action.value} on {resource.id}")
@@ -189,6 +203,8 @@ def load(
     _check_ids(clauses)
     for one in clauses[count:]:
         clause.check_names(one)
+    for one in clauses:
+        obligation.check(one)
     _validate(clauses, text)
     _check_roles(membership, clauses)
     return Policy(clauses, text, membership)

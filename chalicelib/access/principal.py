@@ -22,6 +22,7 @@ class Principal(msgspec.Struct, frozen=True):
 
     ``name``: as ``kernel.names.person``, without the kind. ``via``: ``oidc``, ``iam``, ``os`` or
     ``asserted``. ``session``: the provider's name of this sign-in, e.g. a token's ``jti``.
+    ``mfa_at``: when they proved a second factor, in seconds since 1970; None where it is not known.
     """
 
     kind: Kind
@@ -30,6 +31,7 @@ class Principal(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     session: str = ""
+    mfa_at: int | None = None
 
     @property
     def id(self) -> str:

@@ -28,11 +28,46 @@ class Action(enum.Enum):
     PACKET_MAKE = "packet:make"
     PACKET_READ = "packet:read"
     POLICY_READ = "policy:read"
+    LEASE_REQUEST = "lease:request"
+    LEASE_BREAK_GLASS = "lease:break_glass"
+    LEASE_APPROVE = "lease:approve"
+    LEASE_REVIEW = "lease:review"
+    LEASE_REVOKE = "lease:revoke"
+    LEASE_READ = "lease:read"
+
+    @property
+    def on_wish(self) -> bool:
+        """Whether it is about what somebody wishes to have, so that policies see the wish."""
+        return self in _ON_WISH
+
+    @property
+    def obliges(self) -> bool:
+        """Whether the policies that permit it can say what has to be done first."""
+        return self in _OBLIGES
+
+    @property
+    def by_name(self) -> bool:
+        """Whether only a policy that names it permits it, and none that permits every action.
+
+        Nobody has to agree to a broken glass, so nobody has it along with everything else.
+        """
+        return self is Action.LEASE_BREAK_GLASS
 
     @property
     def on_log(self) -> bool:
         """Whether it is done to the log as a whole, and not to a target."""
         return self.value.partition(":")[0] in {"record", "packet", "policy"}
+
+
+_ON_WISH = frozenset(
+    {
+        Action.LEASE_REQUEST,
+        Action.LEASE_BREAK_GLASS,
+        Action.LEASE_APPROVE,
+        Action.LEASE_REVIEW,
+    }
+)
+_OBLIGES = frozenset({Action.LEASE_REQUEST, Action.LEASE_BREAK_GLASS})
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -62,11 +97,57 @@ class Resource(msgspec.Struct, frozen=True):
         }
 
 
+class Tagged(msgspec.Struct, frozen=True):
+    """A table of a wish, and what the settings call it, e.g. ``pii``."""
+
+    name: str
+    tags: tuple[str, ...] = ()
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wishes to have at a target.
+
+    ``requester``: the principal's id. ``tables``: empty for all that the profile gives.
+    ``mfa_age``: seconds since they proved a second factor, None where that is not known.
+    ``open_findings``: of the target, now. ``tags``: of all that it covers.
+    """
+
+    requester: str
+    profile: str
+    seconds: int
+    tables: tuple[Tagged, ...] = ()
+    tags: tuple[str, ...] = ()
+    ticket: str = ""
+    mfa_age: int | None = None
+    open_findings: int = 0
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As Cedar's JSON has it."""
+        found: dict[str, Any] = {
+            "requester": self.requester,
+            "profile": self.profile,
+            "seconds": self.seconds,
+            "tables": [{"name": one.name, "tags": list(one.tags)} for one in self.tables],
+            "tags": list(self.tags),
+            "open_findings": self.open_findings,
+        }
+        if self.ticket:
+            found["ticket"] = self.ticket
+        if self.mfa_age is not None:
+            found["mfa_age"] = self.mfa_age
+        return found
+
+
 class Circumstances(msgspec.Struct, frozen=True):
-    """What else is known of the asking. ``at``: timezone-aware; ``reason``: why, if given."""
+    """What else is known of the asking. ``at``: timezone-aware; ``reason``: why, if given.
+
+    ``wish``: for the actions that are about one, and no others.
+    """
 
     at: datetime
     reason: str | None = None
+    wish: Wish | None = None
 
     @property
     def record(self) -> dict[str, Any]:
@@ -77,6 +158,8 @@ class Circumstances(msgspec.Struct, frozen=True):
         found: dict[str, Any] = {"at": {"__extn": {"fn": "datetime", "arg": f"{moment}Z"}}}
         if self.reason is not None:
             found["reason"] = self.reason
+        if self.wish is not None:
+            found |= self.wish.record
         return found
 
 

@@ -39,6 +39,16 @@ SKEW_SECONDS: Final = 60  # how far an issuer's clock may be from ours
 MAX_AUDIENCES: Final = 100
 MAX_SUBJECT_CHARACTERS: Final = 1_024  # OpenID Connect Core §2 has 255; pipelines name branches
 MAX_INTEGER_BITS: Final = 128
+MAX_METHODS: Final = 50
+
+# What each way to sign in proves, where it proves anything by itself. Two that prove different
+# things are two factors; a password and a PIN are one. Left out are those that look at the device,
+# the place or the network (geo, rba, wia), that say something of the channel (mca) or of presence
+# (user), and questions to be answered (kba). Source: RFC 8176 §2.
+_KNOWS: Final = frozenset({"pin", "pwd"})
+_HAS: Final = frozenset({"hwk", "otp", "pop", "sc", "sms", "swk", "tel"})
+_IS: Final = frozenset({"face", "fpt", "iris", "retina", "vbm"})
+_FACTORS: Final = (_KNOWS, _HAS, _IS)
 
 # RFC 7519 §5.1, RFC 9068 §2.1. A token for something else, e.g. a logout token, has its own type.
 TYPES: Final = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
@@ -50,11 +60,15 @@ _AGAIN: Final = "sign in again for a new token"
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a verified token says. ``body``: every claim, parsed; ``subject``: its ``sub``."""
+    """What a verified token says. ``body``: every claim, parsed; ``subject``: its ``sub``.
+
+    ``mfa_at``: when its bearer proved two factors, in seconds since 1970, None if it does not say.
+    """
 
     issuer: Issuer
     subject: str
     body: dict[str, Any]
+    mfa_at: int | None = None
 
 
 def verify(
@@ -97,7 +111,26 @@ def verify(
         value = scalar(body.get(claim))
         if value is None or not matches(pattern, value):
             raise _refused(f"its claim {claim!r} is not what the settings require")
-    return Claims(issuer, subject, body)
+    return Claims(issuer, subject, body, mfa_at(body, now.timestamp()))
+
+
+def mfa_at(body: Mapping[str, Any], now: float) -> int | None:
+    """When the bearer proved two factors, in seconds since 1970; None where that is not known.
+
+    That is ``auth_time`` where ``amr`` has ``mfa``, or two methods of different factors. What is no
+    list of methods or no moment up to now says nothing, and never that there was a second factor.
+    Source: OpenID Connect Core §2; RFC 8176 §2.
+    """
+    methods, at = body.get("amr"), body.get("auth_time")
+    if not isinstance(methods, list) or not 0 < len(methods) <= MAX_METHODS:
+        return None
+    if not all(isinstance(one, str) for one in methods):
+        return None
+    if not isinstance(at, (int, float)) or isinstance(at, bool) or not 0 < at <= now + SKEW_SECONDS:
+        return None
+    found = set(methods)
+    proved = "mfa" in found or sum(bool(found & one) for one in _FACTORS) > 1
+    return int(at) if proved else None
 
 
 def scalar(value: Any) -> str | None:

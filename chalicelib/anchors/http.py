@@ -106,6 +106,18 @@ def request(
     return _exchanged(method, url, body, fields, timeout_seconds=timeout_seconds, take=take)
 
 
+def deliver(
+    url: str, fields: Mapping[str, str], body: bytes, *, timeout_seconds: float = TIMEOUT_SECONDS
+) -> int:
+    """The status of the answer to a POST with these headers; the rest of it is not read.
+
+    Raises: as :func:`post`.
+    """
+    return _exchanged(
+        "POST", url, body, fields, timeout_seconds=timeout_seconds, take=lambda found: found.status
+    )
+
+
 def download(url: str, sink: BinaryIO, *, max_bytes: int, timeout_seconds: float) -> Reply:
     """What is at a URL, written to ``sink``; the reply has a body only where that is an error.
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from chalicelib.drift.desk import Target as TargetOf
 from chalicelib.kernel import canon, names
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import Busy, Conflict, NotFound, PreconditionFailed
+from chalicelib.kernel.errors import Busy, Conflict, NotFound, PreconditionFailed, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from chalicelib.access.policy import Policy
     from chalicelib.access.principal import Principal
     from chalicelib.api.memory import Memory
     from chalicelib.kernel.record import Actor
@@ -57,14 +59,20 @@ class Owner:
         """Nothing: with the files at hand, nobody has to ask."""
 
 
+def no_policy() -> Policy:
+    """Nobody brought one. Raises: UsageError."""
+    raise UsageError("nothing here decides on requests for access")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One operation's surroundings.
 
     ``seed``: what makes the id of what is started,
-    the same for the same request again. ``expect``: the versions of which the thing must have one
-    (``If-Match``); empty: any. ``pause(attempt)`` waits a little. ``backend`` is None where nothing
-    can be started.
+    the same for the same request again; it begins with the moment at which that was first asked, in
+    milliseconds since 1970. ``repeated``: it was begun before, and has no answer. ``expect``: the
+    versions of which the thing must have one (``If-Match``); empty: any. ``pause(attempt)`` waits a
+    little. ``backend`` is None where nothing can be started.
     """
 
     services: Services
@@ -73,8 +81,10 @@ class Call:
     memory: Memory
     pause: Callable[[int], None]
     seed: str = ""
+    repeated: bool = False
     expect: tuple[str, ...] = ()
     backend: Backend | None = None
+    policy: Callable[[], Policy] = no_policy
 
     @property
     def actor(self) -> Actor:
@@ -91,6 +101,12 @@ class Call:
         """A name of this request: the same for the same one again; empty, where none can come."""
         content = f"{self.caller.id} {self.seed}".encode()
         return hashlib.sha256(content).hexdigest()[:32] if self.seed else ""
+
+    @property
+    def since(self) -> str:
+        """When this request was first asked, of one with a seed: what it has recorded is later."""
+        milliseconds = int(self.seed.partition(" ")[0]) - 1  # it was rounded
+        return timestamp(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds))
 
     def target(self, text: str, action: str) -> TargetOf:
         """A configured target on which the caller may do this.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -10,6 +11,7 @@ from chalicelib.api.call import Call, Owner
 from chalicelib.api.memory import Memory
 from chalicelib.api.routes import BY_NAME
 from chalicelib.api.types import Empty
+from chalicelib.settings import authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,12 +52,13 @@ class Here:
         self._who = who
         self._pause = pause
         self._memory = Memory(services.log)
+        self._policy = functools.cache(lambda: authority.load(services.settings))
 
     def do(self, name: str, asked: Request = NOTHING, /, **path: Any) -> Any:
         """What the operation gives."""
         route = BY_NAME[name]
         caller = _NOBODY
-        if route.method == "POST" or not route.action:
+        if route.method == "POST" or not route.action or route.personal:
             who = self._who()
             caller = Principal(Kind.PERSON, who.name, who.via)
         call = Call(
@@ -64,6 +67,7 @@ class Here:
             guard=Owner(),
             memory=self._memory,
             pause=self._pause,
+            policy=self._policy,
         )
         return route.run(call, asked, **path)
 

@@ -16,7 +16,7 @@ from chalicelib.evidence.parcel import KEEP_DAYS
 from chalicelib.kernel import names
 from chalicelib.kernel.clock import moment, timestamp
 from chalicelib.kernel.errors import Malformed, NotFound, UsageError
-from chalicelib.kernel.kinds import KINDS
+from chalicelib.kernel.kinds import KINDS, access_stream
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -85,7 +85,7 @@ def build(bench: Bench, one: Job) -> dict[str, Any]:
     chosen = Filter(tuple(asked["targets"]), tuple(asked["kinds"]))
     wanted = Period(asked["from"], asked["to"])
     closed = made.close(services, wanted, one.by, _quiet)
-    check_targets(services, chosen, closed)
+    chosen = whole(services, chosen, closed)
     with tempfile.TemporaryFile("w+b") as stream:
         built = made.make(services, wanted, chosen, closed, out=stream, progress=_quiet)
         stream.seek(0)
@@ -153,16 +153,22 @@ def select(targets: list[str], kinds: list[str]) -> Filter:
     )
 
 
-def check_targets(services: Services, asked: Filter, closed: Closed) -> None:
-    """Return if each target is known. Raises: NotFound: a misspelt name would look clean."""
-    known = {one.name for one in closed.census.streams}
-    known |= {one.stream for one in services.settings.targets()}
+def whole(services: Services, asked: Filter, closed: Closed) -> Filter:
+    """The same with the streams of the targets' requests and leases.
+
+    Raises: NotFound, for a target that is not known: a misspelt name would look clean.
+    """
+    recorded = {one.name for one in closed.census.streams}
+    configured = {one.stream for one in services.settings.targets() + services.settings.leased()}
+    beside = {name: access_stream(name.partition(":")[2]) for name in asked.targets}
     for name in asked.targets:
-        if name not in known:
+        if name not in recorded | configured and beside[name] not in recorded:
             raise NotFound(
                 f"no target {name} is configured, or has a record in the period",
                 next_step="holdfast target ls",
             )
+    more = {one for one in beside.values() if one in recorded}
+    return Filter(tuple(sorted({*asked.targets, *more})), asked.kinds)
 
 
 def _kind(text: str) -> str:

@@ -15,10 +15,13 @@ from chalicelib.api import (
     findings,
     packets,
     records,
+    requests,
+    review,
     scans,
     service,
     targets,
     types,
+    wishes,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ class Route(NamedTuple):
     """``statuses``: how it can fail, beside what every route can fail with.
 
     ``versioned``: the answer has a version, which is its ETag; for a POST: ``If-Match`` is heeded.
+    ``secret``: the answer is kept nowhere, so a request that is sent again is done again.
+    ``personal``: what it gives depends on who asks, whatever they may do.
     """
 
     name: str
@@ -47,6 +52,8 @@ class Route(NamedTuple):
     action: str = ""
     statuses: tuple[int, ...] = ()
     versioned: bool = False
+    secret: bool = False
+    personal: bool = False
 
     @property
     def braces(self) -> list[str]:
@@ -77,6 +84,8 @@ def _begin(name: str, path: str, action: str, **more: Any) -> _Row:
 
 
 _TARGET: Final = "/v1/targets/{target}"
+_REQUEST: Final = "/v1/requests/{request}"
+_LEASE: Final = "/v1/leases/{request}"
 
 ROUTES: Final[tuple[Route, ...]] = (
     _get("health", "/v1/health", door=OPEN, missing=False)(
@@ -140,6 +149,40 @@ ROUTES: Final[tuple[Route, ...]] = (
     _get("packet", "/v1/packets/{packet}", "packet:read")(
         packets.show, types.Empty, exhibits.Packet
     ),
+    _post("request", "/v1/requests", "lease:request")(
+        requests.start, wishes.AskFor, wishes.RequestView
+    ),
+    _get("requests", "/v1/requests", personal=True)(
+        requests.ls, wishes.RequestQuery, wishes.Requests
+    ),
+    _get("request_show", _REQUEST, personal=True)(requests.show, types.Empty, wishes.RequestView),
+    _post("request_amend", f"{_REQUEST}/amendments", "lease:request")(
+        requests.amend, wishes.Wished, wishes.RequestView
+    ),
+    _post("request_approve", f"{_REQUEST}/approvals", "lease:approve", versioned=True)(
+        requests.approve, wishes.Agree, wishes.RequestView
+    ),
+    _post("request_deny", f"{_REQUEST}/denials", "lease:approve")(
+        requests.deny, wishes.Refuse, wishes.RequestView
+    ),
+    _post("request_withdraw", f"{_REQUEST}/withdrawal", "lease:request")(
+        requests.withdraw, types.Empty, wishes.RequestView
+    ),
+    _post("request_review", f"{_REQUEST}/review", "lease:review")(
+        requests.review, wishes.Look, wishes.RequestView
+    ),
+    _post("credential", f"{_LEASE}/credential", "lease:request", secret=True)(
+        requests.claim, types.Empty, wishes.CredentialView
+    ),
+    _post("renew", f"{_LEASE}/renewals", "lease:request")(
+        requests.renew, wishes.Prolong, wishes.RequestView
+    ),
+    _post("revoke", f"{_LEASE}/revoke", "lease:revoke")(
+        requests.revoke, wishes.Refuse, wishes.RequestView
+    ),
+    _get("access_review", f"{_TARGET}/access", "lease:read")(
+        review.show, types.Empty, wishes.Review
+    ),
 )
 
 BY_NAME: Final = {route.name: route for route in ROUTES}
@@ -150,4 +193,5 @@ PARTS: Final[dict[str, Any]] = {
     "proposal": types.JobText,
     "packet": types.JobText,
     "record": types.Index,
+    "request": wishes.RequestText,
 }

@@ -86,6 +86,7 @@ def _scan(call: Call, one: Job, *, whole: bool = False) -> Scan:
         closed=body["closed"],
         findings=dict(Counter(disposition for _, disposition in body["findings"])),
         found=[(one, Disposition(now)) for one, now in body["findings"]] if whole else [],
+        explained=body.get("explained", {}),
         failure=None if failed is None else Failure(code=failed["code"], message=failed["message"]),
     )
 

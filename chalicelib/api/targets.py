@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.api.types import Empty, Target, Targets
+from chalicelib.settings import STS
 
 if TYPE_CHECKING:
     from chalicelib.api.call import Call
@@ -12,8 +13,12 @@ if TYPE_CHECKING:
 
 
 def ls(call: Call, _asked: Empty) -> Targets:
-    """The targets that the caller may see, in order of names."""
-    return Targets(items=[_row(call, one) for one in call.targets("target:read")])
+    """The targets that the caller may see, in order of names; AWS roles, which are leased, too."""
+    roles = [one for one in call.services.settings.leased() if one.kind == STS]
+    allowed = call.guard.may("target:read", roles)
+    seen = [one for one, yes in zip(roles, allowed, strict=True) if yes]
+    rows = sorted([*call.targets("target:read"), *seen], key=lambda one: one.slug)
+    return Targets(items=[_row(call, one) for one in rows])
 
 
 def show(call: Call, _asked: Empty, target: str) -> Target:

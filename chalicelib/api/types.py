@@ -161,7 +161,8 @@ class Scan(JobView, frozen=True, kw_only=True):
     """A scan that was asked for. ``state``: ``queued``, ``running``, ``done`` or ``failed``.
 
     From ``outcome`` on, what the record of the scan says; ``findings`` counts by disposition.
-    ``found``: id and disposition of each of them, where one scan is asked for.
+    ``found``: id and disposition of each of them, where one scan is asked for. ``explained``: how
+    many changes are those of which open lease, and no findings.
     """
 
     target: str
@@ -174,6 +175,7 @@ class Scan(JobView, frozen=True, kw_only=True):
     closed: list[str] = []
     findings: dict[str, int] = {}
     found: list[tuple[str, Disposition]] = []
+    explained: dict[str, int] = {}
 
 
 class Scans(Answer, frozen=True, kw_only=True):

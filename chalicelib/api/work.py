@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.api import baselines, jobs, packets
-from chalicelib.drift import approval, scan, schedule, state
+from chalicelib.drift import approval, explained, scan, schedule, state
 from chalicelib.drift.schedule import Done
 from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import timestamp
@@ -124,7 +124,9 @@ def _propose(bench: Bench, one: Job) -> _Deed:
     _check_in_time(bench, one)
     source = bench.open_source(target)
     with desk.locks.hold(target.lock):
+        since = timestamp(desk.clock.now())
         taken, reading = scan.look(source, _quiet)
+        taken, leases = explained.lasting(desk, target, taken, reading, since)
         now = approval.propose(
             desk,
             target,
@@ -135,6 +137,7 @@ def _propose(bench: Bench, one: Job) -> _Deed:
             comment=one.asked["comment"],
             replace=one.asked["replace"],
             request=one.id,
+            leases=leases,
         )
     proposal = now.proposal.id if now.proposal else now.baseline.proposal if now.baseline else ""
     told = {"proposal": proposal, "in_force": now.proposal is None, "gaps": baselines.gaps(taken)}

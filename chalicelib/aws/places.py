@@ -21,7 +21,11 @@ ACTIONS: Final = ("cloudformation:DescribeStacks",)
 
 
 class Places(msgspec.Struct, frozen=True):
-    """Names of buckets and tables, a key's ARN, a secret's ARN, queues' URLs, a bus's name."""
+    """Names of buckets and tables, a key's ARN, a secret's ARN, queues' URLs, a bus's name.
+
+    For leases: names of two functions and of a group of timers, ARNs of their queue, of its dead
+    letters, and of the role that sends to both.
+    """
 
     evidence_bucket: str
     derived_bucket: str
@@ -33,6 +37,12 @@ class Places(msgspec.Struct, frozen=True):
     scan_queue: str
     packet_queue: str
     event_bus: str
+    grant_function: str
+    lease_function: str
+    lease_queue: str
+    lease_dead_letter_queue: str
+    timer_group: str
+    timer_role: str
     period_minutes: int
 
 

@@ -96,12 +96,20 @@ REQUEST: Final = Usage(
 )
 RECORDED_SHARE: Final = 0.25  # of requests that are recorded: reads of evidence, and decisions
 
-# A month, whatever is scanned: Lambda's pollers ask each of three queues with five long polls of
-# 20 s that find nothing. Source: AWS Lambda developer guide, "Using Lambda with Amazon SQS".
-MONTH: Final = Usage(sqs_requests=round(3 * 5 * 30.4375 * 86_400 / 20))
+# A month, whatever is scanned: Lambda's pollers ask each of four queues with five long polls of
+# 20 s that find nothing. Source: AWS Lambda developer guide, "Using Lambda with Amazon SQS". And
+# the sweep of leases, every minute, with half the memory: what it finds to do is not in it.
+SWEEPS: Final = 30.4375 * 24 * 60
+MONTH: Final = Usage(
+    sqs_requests=round(4 * 5 * 30.4375 * 86_400 / 20),
+    lambda_requests=SWEEPS,
+    lambda_seconds=0.1 * SWEEPS,
+    dynamodb_reads=SWEEPS,
+    log_bytes=900 * SWEEPS,
+)
 
-METRICS: Final = 13  # names under the namespace Holdfast, each with one dimension
-ALARMS: Final = 23  # metrics in the alarms of infra's template; a test counts them
+METRICS: Final = 18  # names under the namespace Holdfast, each with one dimension
+ALARMS: Final = 33  # metrics in the alarms of infra's template; a test counts them
 DASHBOARDS: Final = 1
 KEYS: Final = 2  # the signing key, and the topics'
 LOG_RETENTION_MONTHS: Final = 3  # 90 days
@@ -111,4 +119,5 @@ ESTIMATED: Final = (
     "the size of a scan's record, 3,800 bytes, and of its lines in the log, 2,500 bytes",
     "the requests of a scan and an append, counted on a simulated AWS and not on a bill",
     "a request of the API: 0.2 s, 1,300 bytes of logs, and one in four recorded",
+    "a sweep of leases that finds nothing: 0.2 s with half of the memory, 900 bytes of logs",
 )

@@ -27,7 +27,8 @@ app = typer.Typer(
     help="Holds databases to the state people signed for: scan, diff against signed baselines, "
     "and an evidence log that verifies from its bytes.",
     epilog="Exit codes: 0 clean or done; 1 findings, or verification failed; 2 usage; "
-    "3 could not tell.",
+    "3 could not tell. Of a request for access also: 4 still pending; 5 denied or withdrawn; "
+    "6 lapsed, expired, ended or revoked.",
 )
 
 
@@ -39,11 +40,17 @@ class Shared:
     api: str | None = None
     token_file: Path | None = None
     pause = staticmethod(time.sleep)  # between two attempts, or two looks at a job
+    moment = staticmethod(time.monotonic)  # by which waiting is bounded
+    look_seconds = 30.0  # between two looks at whether a lease is still there
 
 
 shared = Shared()
 # Groups and verbs of which at least one works over the API.
-REMOTE = frozenset({"baseline", "drift", "evidence", "scan", "target", "whoami"})
+REMOTE = frozenset(
+    {"baseline", "drift", "evidence", "scan", "target", "whoami"}
+    | {"request", "ls", "show", "wait", "amend", "withdraw", "approve", "deny", "break-glass"}
+    | {"run", "creds", "renew", "revoke", "review", "access"}
+)
 
 
 def _version(wanted: bool) -> None:
@@ -161,6 +168,8 @@ def finish(exit_code: int) -> None:
 
 
 from chalicelib.cli import (  # noqa: E402 - the groups hang themselves onto ``app``
+    access,
+    approval,
     aws,
     baseline,
     compare,
@@ -169,8 +178,10 @@ from chalicelib.cli import (  # noqa: E402 - the groups hang themselves onto ``a
     evidence,
     hold,
     init,
+    lease,
     packet,
     policy,
+    review,
     rotate,
     rules,
     scan,
@@ -180,11 +191,14 @@ from chalicelib.cli import (  # noqa: E402 - the groups hang themselves onto ``a
     token,
     trust,
     whoami,
+    wish,
     witness,
 )
 
 __all__ = [
+    "access",
     "app",
+    "approval",
     "aws",
     "baseline",
     "compare",
@@ -193,8 +207,10 @@ __all__ = [
     "evidence",
     "hold",
     "init",
+    "lease",
     "packet",
     "policy",
+    "review",
     "rotate",
     "rules",
     "scan",
@@ -204,5 +220,6 @@ __all__ = [
     "token",
     "trust",
     "whoami",
+    "wish",
     "witness",
 ]

@@ -234,6 +234,7 @@ def _before(loaded: Settings, own: AwsSection, given: Mapping[str, str]) -> list
     targets = [
         preflight.Watched(slug, one.secret, one.dsn if one.auth else "")
         for slug, one in sorted(loaded.file.targets.items())
+        if one.kind != settings.STS
     ]
     folder = _project(loaded)
     return [

@@ -17,9 +17,11 @@ from chalicelib.cli.remote import builtins, done, of, remote, way
 from chalicelib.cli.text import emit, say
 from chalicelib.drift import approval, state
 from chalicelib.drift.baseline import Predicate
+from chalicelib.drift.explained import lasting
 from chalicelib.drift.finding import Disposition, Finding
 from chalicelib.drift.scan import look
 from chalicelib.kernel import names
+from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NoBaseline, NotFound
 
 group = typer.Typer(no_args_is_help=True, help="What people sign for.")
@@ -53,8 +55,10 @@ def _propose_here(target: str, asked: Propose) -> tuple[Baseline, list[str]]:
     one = held.settings.target(target)
     source = held.source(held.dsn(one))
     with held.desk.locks.hold(one.lock):
+        since = timestamp(held.desk.clock.now())
         with reading(one.stream) as progress:
             taken, look_at = look(source, progress)
+        taken, leases = lasting(held.desk, one, taken, look_at, since)
         now = approval.propose(
             held.desk,
             one,
@@ -64,6 +68,7 @@ def _propose_here(target: str, asked: Propose) -> tuple[Baseline, list[str]]:
             actor=actor(),
             comment=asked.comment,
             replace=asked.replace,
+            leases=leases,
         )
     return baselines.of(one, now), baselines.gaps(taken)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shlex
 import shutil
 import stat
@@ -14,9 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import psycopg
 import typer
@@ -27,12 +30,22 @@ from chalicelib.cli.text import out, plain
 from chalicelib.drift.finding import SHORT_ID
 from chalicelib.kernel.errors import CouldNotTell, UsageError
 from chalicelib.local.clock import SystemClock
-from chalicelib.postgres.embedded import EmbeddedServer
+from chalicelib.postgres.embedded import EmbeddedServer, binaries
 
 MARK = ".holdfast-demo"  # only a folder with this file in it is ever emptied
 SERVER_PREFIX = "holdfast-demo-"
 CHAPTER_COLUMNS = 100
 SETTLE_SECONDS = 20  # a reloaded parameter reaches new connections well before
+LOOK_SECONDS = 0.3
+ACCESS = """\
+[targets.shop.access]
+dsn_env = "SHOP_BROKER_DSN"
+schemas = ["shop"]
+
+[policy.roles]
+engineer = ["person:dora"]
+approver = ["person:ben", "person:dora"]
+"""
 
 
 @app.command()
@@ -88,7 +101,11 @@ class _Story:
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("HOLDFAST_", "PG"))},
             "SHOP_DSN": self.dsn,
+            "SHOP_BROKER_DSN": server.dsn(
+                "shop", user="holdfast_broker", password=secrets.token_urlsafe(24)
+            ),
         }
+        self.environment["PATH"] = f"{binaries()}{os.pathsep}{self.environment.get('PATH', '')}"
         self.console = out()
 
     def tell(self) -> None:
@@ -110,6 +127,8 @@ class _Story:
         self._chapter("A quiet evening")
         self._run("scan", "shop", expect=0)
 
+        self._lease()
+
         self._chapter("2 a.m.")
         self._words("Nobody is watching:")
         for line in self._night():
@@ -125,6 +144,9 @@ class _Story:
         self._run("evidence", "ls", "--last", "6", expect=0)
         self._run("evidence", "fsck", expect=0)
 
+        self._words("What the end of the lease left behind, and how that was looked at:")
+        self._run("evidence", "show", self._record("lease.ended"), expect=0)
+
         self._chapter("A packet for the auditor, which needs nothing of ours to be verified")
         days = ("--from", began.date().isoformat(), "--to", SystemClock().now().date().isoformat())
         self._run("evidence", "packet", *days, "-o", "packet.zip", expect=0)
@@ -134,6 +156,73 @@ class _Story:
             f"\nEverything is in {self.folder}/: the settings, the log in .holdfast/, the database "
             f"in {self.server.folder}.\nTry: cd {self.folder} && {program} evidence ls"
         )
+
+    def _lease(self) -> None:
+        """Somebody asks for access, has it, and loses it."""
+        self._chapter("An engineer needs to see orders, for fifteen seconds")
+        self._words(
+            "Engineers may ask, approvers agree, nobody for themselves. In holdfast.toml:\n"
+            + ACCESS
+        )
+        self._append(ACCESS)
+        self._run("target", "install", "shop", "--dsn-env", "SHOP_DSN", expect=0)
+        self._words("What the broker needs is part of the state that people sign for:")
+        self._run("--as", "ana", "baseline", "propose", "shop", "--comment", "broker", expect=0)
+        self._run("--as", "ben", "baseline", "approve", "shop", expect=0)
+        self._run("--as", "chloe", "baseline", "approve", "shop", expect=0)
+        asked = ("--profile", "read-clear", "--tables", "shop.orders", "--for", "15s")
+        why = ("--reason", "INC-481 refund bug")
+        self._run("--as", "dora", "request", "shop", *asked, *why, expect=0)
+        request = self._request()
+        self._words("Her own approval does not count:")
+        self._run("--as", "dora", "approve", request, "--yes", expect=2)
+        self._run("--as", "ben", "approve", request, "--yes", expect=0)
+        with self._background("serve", "--no-api", "--every", "1h"):
+            psql = ("--as", "dora", "run", request, "--", "psql", "-X", "-c")
+            self._run(*psql, "SELECT count(*) FROM shop.orders", expect=0)
+            self._words("Outside of the scope:")
+            self._run(*psql, "SELECT email FROM shop.customers", expect=1)
+            self._words("A session that is open when the time is over is ended with it:")
+            self._run(*psql, "SELECT pg_sleep(300)", expect=6)
+            self._await_end(request)
+        self._run("ls", "--all", expect=0)
+
+    def _append(self, text: str) -> None:
+        path = self.folder / "holdfast.toml"
+        path.write_text(f"{path.read_text()}\n{text}")
+
+    def _request(self) -> str:
+        """The one request's id."""
+        return str(self._json("ls", "--all", "--json")[0]["id"])
+
+    def _record(self, kind: str) -> str:
+        """The place of the last record of a kind."""
+        found = [
+            one["record"] for one in self._json("evidence", "ls", "--json") if one["kind"] == kind
+        ]
+        return str(found[-1])
+
+    def _await_end(self, request: str) -> None:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            if self._json("show", request, "--json")["phase"] == "ended":
+                return
+            time.sleep(LOOK_SECONDS)
+        raise CouldNotTell("the lease was not ended in time", next_step="holdfast ls")
+
+    @contextmanager
+    def _background(self, *words: str) -> Iterator[None]:
+        """A block beside which a command runs."""
+        self.console.print(Text(f"\n$ holdfast {shlex.join(words)} &", "bold cyan"))
+        sys.stdout.flush()
+        running = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "chalicelib.cli", *words], cwd=self.folder, env=self.environment
+        )
+        try:
+            yield
+        finally:
+            running.terminate()
+            running.wait(SETTLE_SECONDS)
 
     def _chapter(self, title: str) -> None:
         self.console.print()
@@ -197,16 +286,22 @@ class _Story:
 
     def _worst(self) -> str:
         """The finding about the function that decides whether the model may retrain."""
-        answer = subprocess.run(
-            [sys.executable, "-m", "chalicelib.cli", "drift", "ls", "--json"],
+        found = [
+            one["id"] for one in self._json("drift", "ls", "--json") if one["kind"] == "function"
+        ]
+        return str(found[0])
+
+    def _json(self, *words: str) -> Any:
+        """What a command answers, shown to nobody."""
+        answer = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "chalicelib.cli", *words],
             cwd=self.folder,
             env=self.environment,
             check=True,
             capture_output=True,
             text=True,
         )
-        found = [one["id"] for one in json.loads(answer.stdout) if one["kind"] == "function"]
-        return str(found[0])
+        return json.loads(answer.stdout)
 
 
 def _read(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -245,9 +245,15 @@ def _sealed(value: Any) -> list[dict[str, Any]]:
     return [one for item in value.values() for one in _sealed(item)]
 
 
+_TOLD: Final = (
+    *("outcome", "proposal", "id", "severity", "title"),
+    *("request", "profile", "role", "why", "until", "reason", "name"),
+)
+
+
 def _says(body: dict[str, Any]) -> str:
     parts = []
-    for key in ("outcome", "proposal", "id", "severity", "title", "until", "reason", "name"):
+    for key in _TOLD:
         value = body.get(key)
         for sealed in _sealed(value) if isinstance(value, dict) else []:
             value = sealed["says"]

@@ -98,7 +98,7 @@ def _write(
     with _written(file) as stream, reading("packet") as progress:
         size = held.log.size()
         closed = packets.close(held, period, who, progress)
-        parts.check_targets(held, asked, closed)
+        asked = parts.whole(held, asked, closed)
         if closed.at >= size and not offline:
             _anchor(held)
         built = packets.make(held, period, asked, closed, out=stream, progress=progress)

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 from rich.text import Text
 
 from chalicelib.access import case as cases
+from chalicelib.access import obligation, profile
+from chalicelib.access.desk import Leased
 from chalicelib.access.question import Action, Circumstances
-from chalicelib.cli import table
+from chalicelib.cli import explained, table
 from chalicelib.cli.app import JsonFlag, app, finish, load_settings
 from chalicelib.cli.text import count, emit, out, plain, say
 from chalicelib.kernel.errors import UsageError
 from chalicelib.local.clock import SystemClock
-from chalicelib.settings import authority, read_bounded
+from chalicelib.settings import access, authority, read_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.access.clause import Clause
+    from chalicelib.access.grantor import Grantor
+    from chalicelib.access.obligation import Obligations
     from chalicelib.access.policy import Policy
-    from chalicelib.access.principal import Principal
-    from chalicelib.access.question import Decision
+    from chalicelib.access.question import Wish
     from chalicelib.settings import Settings
 
-MAX_SHOWN_LINES = 12  # of a policy's text
+_COMMA = re.compile(r""",(?=(?:[^"]*"[^"]*")*[^"]*$)""")  # outside of quotation marks
+_LEASE = "Of a lease: its profile, e.g. read-masked."
 
 group = typer.Typer(no_args_is_help=True, help="Who may do what: check, test, explain.")
 app.add_typer(group, name="policy")
@@ -50,6 +55,7 @@ def check(as_json: JsonFlag = False) -> None:
                         "file": one.file,
                         "line": one.line,
                         "annotations": one.annotations,
+                        "obligations": msgspec.to_builtins(_obligations(one)),
                     }
                     for one in policy.clauses
                 ],
@@ -65,6 +71,11 @@ def check(as_json: JsonFlag = False) -> None:
         [[one.id, one.effect, one.whom, f"{one.file}:{one.line}"] for one in policy.clauses],
         unbroken=2,
     )
+    for one in policy.clauses:
+        wanted = _obligations(one)
+        if wanted is not None:
+            words = plain(f"{one.id}: {obligation.words(wanted)}")
+            out().print(Text.assemble(("lease ", "bold"), words))
     for role in _roles(policy):
         members = ", ".join(membership.roles.get(role, ())) or "nobody"
         out().print(Text.assemble(("role ", "bold"), plain(f"{role}: {members}")))
@@ -88,6 +99,7 @@ def run_cases(
         try:
             resource = authority.resource(loaded, case.action, case.target)
             who = authority.known(loaded, case.who())
+            _check_profile(loaded, case.context.profile)
             outcomes.append(cases.run(case, who, policy, resource, now))
         except UsageError as error:
             raise UsageError(
@@ -104,10 +116,11 @@ def run_cases(
         )
     for one in [] if as_json else failed:
         wanted = f"{one.expected} by {one.by}" if one.by else one.expected
+        differs = "".join(f"; {each}" for each in one.differs)
         out().print(
             Text.assemble(
                 ("FAILED ", "bold red"),
-                plain(f"{one.name}: expected {wanted}, found {one.found}: {one.reason}"),
+                plain(f"{one.name}: expected {wanted}, found {one.found}: {one.reason}{differs}"),
             )
         )
     say(f"{count(len(outcomes), 'case')}, {len(failed)} failed")
@@ -116,8 +129,11 @@ def run_cases(
 
 @group.command("explain")
 def explain(
-    principal: Annotated[str, typer.Option(help="Who, e.g. person:ana or agent:fixer.")],
-    action: Annotated[str, typer.Option(help="What, e.g. finding:suppress.")],
+    request: Annotated[
+        str, typer.Argument(metavar="[REQUEST]", help="A request for access, by its id; or:")
+    ] = "",
+    principal: Annotated[str, typer.Option(help="Who, e.g. person:ana or agent:fixer.")] = "",
+    action: Annotated[str, typer.Option(help="What, e.g. finding:suppress.")] = "",
     target: Annotated[str, typer.Option(help="Of which target, where it is asked of one.")] = "",
     groups: Annotated[
         list[str] | None, typer.Option("--group", help="A group that the token names; again.")
@@ -126,76 +142,121 @@ def explain(
         list[str] | None, typer.Option("--role", help="A role that the token gives; again.")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Why, as the request would say.")] = None,
+    profile_name: Annotated[str | None, typer.Option("--profile", help=_LEASE)] = None,
+    length: Annotated[str | None, typer.Option("--for", help="For how long: 30m, 1h.")] = None,
+    tables: Annotated[
+        list[str] | None, typer.Option(help="Tables, e.g. public.orders,public.customers; again.")
+    ] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", help="A tag, beside the settings'; again.")
+    ] = None,
+    ticket: Annotated[str | None, typer.Option(help="The ticket of the request.")] = None,
+    mfa_age: Annotated[
+        int | None, typer.Option(help="Seconds since the second factor.", min=0, max=2**31)
+    ] = None,
+    open_findings: Annotated[
+        int | None, typer.Option(help="Findings that are open.", min=0, max=2**31)
+    ] = None,
+    requester: Annotated[
+        str | None, typer.Option(help="Whose request is agreed to, e.g. person:ben.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say whether it is allowed, which policies decide, and what would allow it. Exit 0 or 1."""
+    """Say whether it is allowed, which policies decide, and what would allow it. Exit 0 or 1.
+
+    Of a request: what decided when it was asked for, and what decides now.
+    """
     loaded = load_settings()
     policy = authority.load(loaded)
+    if request:
+        if principal or action or target:
+            raise UsageError("a request says itself who asks for what", next_step="leave it alone")
+        explained.of_request(policy, request, as_json=as_json)
+        return
+    if not principal or not action:
+        raise UsageError(
+            "whose question is it?", next_step="a request's id, or --principal and --action"
+        )
     asked = cases.principal(principal, groups or (), roles or (), "asserted")
     who = authority.known(loaded, asked)
     what = _action(action)
     resource = authority.resource(loaded, what, target)
-    circumstances = Circumstances(SystemClock().now(), reason)
+    given = cases.Given(
+        profile=profile_name,
+        length=length,
+        tables=_split(tables),
+        tags=tags,
+        ticket=ticket,
+        mfa_age=mfa_age,
+        open_findings=open_findings,
+        requester=requester,
+    )
+    _check_profile(loaded, profile_name)
+    wish = _configured(loaded, target, cases.wish(given, what, who))
+    circumstances = Circumstances(SystemClock().now(), reason, wish)
     decision = policy.decide(who, what, resource, circumstances)
+    wanted = None
+    if decision.allowed and what.obliges:
+        wanted = obligation.due(policy.obligations(decision), what)
     permits = [] if decision.allowed else policy.permits(what)
     if as_json:
         emit(
-            {
-                "allowed": decision.allowed,
-                "reason": decision.reason,
-                "policies": [_described(policy.clause(one)) for one in decision.policies],
-                "groups": policy.groups(who),
-                "roles": policy.roles(who),
-                "permits": [_described(one) for one in permits],
-                "errors": list(decision.errors),
-            }
+            explained.answer(policy, who, decision, permits, wanted)
+            | {"wish": wish and wish.record}
         )
     else:
-        _tell(policy, who, decision, permits)
+        explained.tell(policy, who, decision, permits)
+        if wanted is not None and wish is not None:
+            explained.tell_obligations(wanted, wish.seconds if length is not None else 0)
     finish(0 if decision.allowed else 1)
 
 
-def _tell(policy: Policy, who: Principal, decision: Decision, permits: list[Clause]) -> None:
-    """The explanation in words."""
-    console = out()
-    word, style = ("ALLOWED", "bold green") if decision.allowed else ("DENIED", "bold red")
-    console.print(Text.assemble((word, style), "  ", plain(decision.reason)))
-    roles = policy.roles(who)
-    for role, why in roles.items():
-        console.print(plain(f"role {role}: {', '.join(why)}"))
-    if not roles:
-        console.print(plain(f"{who.id} has no role"))
-    for one in map(policy.clause, decision.policies):
-        console.print(Text(f"\n{plain(one.id)}  {plain(one.file)}:{one.line}", "bold"))
-        console.print(Text(_excerpt(one)))
-    if permits:
-        but = ", but for what forbids it" if decision.policies else ""
-        console.print(Text(f"\npermitted to{but}", "bold"))
-    for one in permits:
-        limits = [f"on {one.where}"] * (one.where != "anything")
-        limits += ["under its conditions"] * one.conditional
-        console.print(plain("  ".join([f"  {one.whom}", *limits, f"({one.id})"])))
+def _obligations(one: Clause) -> Obligations | None:
+    """What a policy that permits leases wants first, None for any other."""
+    permitted = [action for action in Action if action.obliges and one.can_permit(action)]
+    if not permitted:
+        return None
+    return obligation.due(obligation.read(one.annotations), permitted[0])
 
 
-def _excerpt(one: Clause) -> str:
-    """The beginning of a policy's text."""
-    lines = one.text.splitlines()
-    rest = [f"  … {len(lines) - MAX_SHOWN_LINES} more lines"] * (len(lines) > MAX_SHOWN_LINES)
-    return "\n".join([f"  {plain(line)}" for line in lines[:MAX_SHOWN_LINES]] + rest)
+def _check_profile(loaded: Settings, name: str | None) -> None:
+    """Return if there is such a profile, or none is named. Raises: UsageError."""
+    known = access.profiles(loaded.file)
+    if name is not None and name not in known:
+        raise UsageError(
+            f"there is no profile {name[:80]!r}", next_step=f"one of {', '.join(sorted(known))}"
+        )
 
 
-def _described(one: Clause) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "effect": one.effect,
-        "file": one.file,
-        "line": one.line,
-        "whom": one.whom,
-        "where": one.where,
-        "conditional": one.conditional,
-        "annotations": one.annotations,
-        "text": one.text,
-    }
+def _configured(loaded: Settings, target: str, wish: Wish | None) -> Wish | None:
+    """A wish with the tags that the settings give to its tables, as a request has them."""
+    if wish is None:
+        return None
+    found = loaded.target(target)
+    section = loaded.file.targets[found.slug].access
+    leased = Leased(
+        slug=found.slug,
+        kind=found.kind,
+        env=found.env,
+        profiles=access.profiles(loaded.file),
+        grantor=_nobody,
+        tags={name: tuple(tags) for name, tags in section.tags.items()} if section else {},
+    )
+    tables = leased.tagged(profile.scope(one.name for one in wish.tables))
+    tags = {tag for one in tables for tag in one.tags} if tables else set(leased.all_tags())
+    every = tuple(sorted(tags.union(wish.tags)))
+    return msgspec.structs.replace(wish, tables=tables, tags=every)
+
+
+def _nobody() -> Grantor:
+    raise UsageError("an explanation issues nothing")
+
+
+def _split(given: list[str] | None) -> list[str | cases.GivenTable] | None:
+    """The tables of ``public.orders,public."a,b"``, each by itself."""
+    if given is None:
+        return None
+    return [one.strip() for text in given for one in _COMMA.split(text)]
 
 
 def _action(text: str) -> Action:

@@ -95,7 +95,7 @@ def _chosen_here(given: list[str]) -> list[tuple[str, Work]]:
             raise UsageError("give target names, or one DSN, not both")
         unnamed = held.unnamed(dsns[0])
         return [(unnamed.stream, functools.partial(work, unnamed, dsns[0]))]
-    chosen = [held.settings.target(name) for name in given or sorted(held.settings.file.targets)]
+    chosen = [held.settings.target(name) for name in given] or held.settings.targets()
     if not chosen:
         raise UsageError(
             "no targets are configured",
@@ -154,6 +154,7 @@ def _scan_there(there: There, target: str) -> Result | HoldfastError:
         index=told.record or 0,
         entries=[],
         failure=failed(told.failure.code, told.failure.message) if told.failure else None,
+        explained=told.explained,
     )
 
 
@@ -190,6 +191,7 @@ def encode(one: Result) -> dict[str, Any]:
             for found, disposition in one.findings
         ],
         "closed": one.closed,
+        "explained": one.explained,
     }
     if one.failure is not None:
         value["failure"] = {
@@ -198,6 +200,15 @@ def encode(one: Result) -> dict[str, Any]:
             "next_step": one.failure.next_step,
         }
     return value
+
+
+def _leases(explained: dict[str, int]) -> str:
+    """``3 changes are those of 1 open lease``."""
+    changes, leases = sum(explained.values()), len(explained)
+    return (
+        f"{changes} {'change is that' if changes == 1 else 'changes are those'} of {leases} open "
+        f"lease{'' if leases == 1 else 's'}"
+    )
 
 
 def _show(one: Result) -> None:
@@ -222,6 +233,8 @@ def _show(one: Result) -> None:
         line.append(f", {settled} suppressed")
     if one.closed:
         line.append(f", {len(one.closed)} closed")
+    if one.explained:
+        line.append(f", {_leases(one.explained)}")
     if one.root:
         line.append(f"  {one.objects} objects, root {one.root[:16]}…", "dim")
     line.append(f"  record {one.index}", "dim")

@@ -7,6 +7,7 @@ import json
 import secrets
 import sys
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,8 @@ from chalicelib.cli.counter import Counter, address, served_here
 from chalicelib.cli.service import GRACE_SECONDS, Installation, Service
 from chalicelib.cli.signals import stopped_by_signals
 from chalicelib.cli.spoken import ADD_ONE, NO_TARGETS, Words
+from chalicelib.cli.sweeper import Sweeper
+from chalicelib.cli.teller import Teller
 from chalicelib.cli.text import say
 from chalicelib.evidence.group import GroupJournal
 from chalicelib.kernel.errors import ConfigError, UsageError
@@ -101,6 +104,15 @@ def serve_command(
             per_place=bounds.scans_per_host,
             once=once,
         )
+        sweeper = Sweeper(configured.services, journal, emit, time.monotonic)
+        teller = Teller(configured.services, journal, emit)
+        if once:
+            for one in sweeper.look():
+                one.join()
+            teller.once()
+        else:
+            sweeper.start()
+            teller.start()
         if api is None and not once and not served_here():
             say("without the API, whose extra is not there: pip install 'holdfast[api]'", "dim")
         elif api is not False and not once:
@@ -108,6 +120,8 @@ def serve_command(
             emit({"event": "listening", "url": f"http://{listen}"})
         with stopped_by_signals(service.stop):
             code = service.run()
+        sweeper.stop()
+        teller.stop()
     finish(code)
 
 

@@ -40,7 +40,15 @@ def _listening(line: dict[str, Any]) -> None:
     _say(f"the API is at {line['url']}; next, elsewhere: holdfast token", "bold")
 
 
-_API: Final = {"listening": _listening, "request": _request, "job": _job}
+def _lease(line: dict[str, Any]) -> None:
+    words = f"{line['request'] or line['target']}: {line['what']}"
+    if "error" in line:
+        _say(f"{words}: {line['error']}; it is tried again", "bold red")
+    else:
+        _say(words)
+
+
+_API: Final = {"listening": _listening, "request": _request, "job": _job, "lease": _lease}
 
 
 class Words:
@@ -62,7 +70,7 @@ class Words:
                 self._recorded(line)
             case "failed":
                 complain(f"{self._name(line)}: {line['message']}", line["next_step"])
-            case "listening" | "request" | "job" as event:
+            case "listening" | "request" | "job" | "lease" as event:
                 _API[event](line)
             case "stopping":
                 words = f"finishing {count(line['scans'], 'scan')}, at most {line['seconds']} s"

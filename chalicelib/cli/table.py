@@ -17,6 +17,8 @@ from chalicelib.drift.finding import SHORT_ID, Disposition
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rich.console import Console
+
     from chalicelib.drift.finding import Finding
 
 SEVERITY_STYLES = {
@@ -216,9 +218,9 @@ def _moment(text: str) -> Text:
     return Text(on_terminal if out().is_terminal else f"{text[:19]}Z")
 
 
-def pairs(rows: Sequence[tuple[str, Any]]) -> None:
-    """Labels and values, one a line."""
-    console = out()
+def pairs(rows: Sequence[tuple[str, Any]], *, to: Console | None = None) -> None:
+    """Labels and values, one a line; ``to`` stdout, where nothing else is said."""
+    console = to or out()
     width = max(len(label) for label, _ in rows)
     for label, value in rows:
         # Lines of a value stay behind its label: none of them can pass for another row.

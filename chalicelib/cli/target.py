@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -11,9 +12,10 @@ from chalicelib.api.types import Target
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, load_settings, services
 from chalicelib.cli.remote import builtins, way
-from chalicelib.cli.text import count, emit, say
+from chalicelib.cli.text import count, emit, plain, say
+from chalicelib.drift.desk import Target as TargetOf
 from chalicelib.kernel import names
-from chalicelib.kernel.errors import UsageError
+from chalicelib.kernel.errors import CouldNotTell, UsageError
 from chalicelib.settings import edit
 
 group = typer.Typer(no_args_is_help=True, help="What is watched.")
@@ -116,6 +118,78 @@ def ls(*, as_json: JsonFlag = False) -> None:
         ],
         empty="no targets yet; next: holdfast target add NAME --dsn-env VARIABLE",
     )
+
+
+@group.command("install")
+def install(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="e.g. orders-prod")],
+    dsn_env: Annotated[
+        str,
+        typer.Option(help="The variable with the DSN of a superuser, or of RDS's master user."),
+    ],
+    print_only: Annotated[
+        bool, typer.Option("--print", help="Only print the SQL, to be reviewed, or run by others.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the roles and grants that leases need at a target. Again, it changes nothing."""
+    from chalicelib.wiring import installation  # noqa: PLC0415 - no other command needs it
+
+    done = installation.install(services(), target, dsn_env, print_only=print_only)
+    if as_json:
+        emit(done._asdict())
+    elif print_only:
+        sys.stdout.write("".join(f"{plain(one, lines=True)}\n" for one in done.statements))
+    slug = names.target(done.target).slug
+    statements = count(len(done.statements), "statement")
+    if not done.ran:
+        say(f"{done.target}: {statements}, to be run in one transaction; nothing was run")
+        say(f"then, without --print: holdfast target install {slug} --dsn-env {dsn_env}", "bold")
+        return
+    secret = "its password was set" if done.password else "its password was left as it is"
+    say(f"{done.target}: {statements} run in one transaction; broker {done.broker}: {secret}")
+    say(f"next: holdfast request {slug} --profile PROFILE --reason '…'", "bold")
+
+
+@group.command("remove")
+def remove(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="e.g. orders-prod")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Take a target out of the settings, once all leases at it are ended and proven gone.
+
+    Its records stay. Exit 3 where a lease could not be ended: nothing is removed then.
+    """
+    called = load_settings().target(target)
+    held = services()
+    ended = 0
+    with held.desk.locks.hold("settings"):
+        if held.settings.file.targets[called.slug].access is not None:
+            ended = _end_all(held, called)
+        held.removed(called, actor(), {"requests": ended})
+        edit.remove_target(load_settings(), called.slug)
+    if as_json:
+        emit({"target": called.stream, "requests": ended})
+    say(f"{called.stream}: removed; {count(ended, 'request')} ended")
+
+
+def _end_all(held: wiring.Services, called: TargetOf) -> int:
+    """End all requests and leases at a target; how many there were. Raises: CouldNotTell."""
+    from chalicelib.access import removal  # noqa: PLC0415 - no other command needs it
+    from chalicelib.settings import authority  # noqa: PLC0415 - likewise
+    from chalicelib.wiring import access  # noqa: PLC0415 - likewise
+
+    desk = access.desk(held, lambda: authority.load(held.settings))
+    leased = access.leased(held, called)
+    before = len(desk.states.get(leased.stream).requests)
+    left = removal.remove(desk, leased, actor())
+    if left:
+        names_of = ", ".join(one.id for one in left[:5])
+        raise CouldNotTell(
+            f"{count(len(left), 'lease')} at {called.stream} could not be ended yet: {names_of}",
+            next_step=f"holdfast show {left[0].id}; then the same command again",
+        )
+    return before
 
 
 def _signed(row: Target) -> str:

@@ -49,10 +49,10 @@ def say(message: str, style: str = "") -> None:
     err().print(Text(plain(message, lines=True), style))
 
 
-def emit(value: Any) -> None:
-    """One JSON document on stdout."""
+def emit(value: Any, *, indent: int | None = 2) -> None:
+    """One JSON document on stdout; without ``indent`` on one line, as an event."""
     escaped = sys.stdout.isatty() or not _utf8()  # a terminal acts on what a program only reads
-    text = json.dumps(value, indent=2, ensure_ascii=escaped)
+    text = json.dumps(value, indent=indent, ensure_ascii=escaped)
     sys.stdout.write(text.replace("\x7f", "\\u007f") + "\n")
     sys.stdout.flush()
 

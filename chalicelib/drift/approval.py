@@ -19,7 +19,7 @@ from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
 from chalicelib.kernel.record import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from chalicelib.drift.desk import Desk, Target
     from chalicelib.drift.snapshot import Snapshot
@@ -47,13 +47,15 @@ def propose(
     replace: bool = False,
     request: str = "",
     seen: Callable[[state.State], None] = whatever,
+    leases: Mapping[str, int] | None = None,
 ) -> state.State:
     """Record the wish that a snapshot becomes the baseline.
 
     With a target that needs no approvals the baseline is signed at once. ``replace``: give up the
     proposal that is open, and the approvals that it has. ``request``: the id of the request that
     it answers. ``seen(state)`` raises where the state that this is decided on is not as somebody
-    saw it. Raises: NotAllowed, if one is open.
+    saw it. ``leases``: as of ``explained.lasting``, what was left out of what was read. Raises:
+    NotAllowed, if one is open.
     """
     now = finish(desk, target, actor)
     seen(now)
@@ -88,6 +90,7 @@ def propose(
         "approvers": list(target.approvers),
         "replaces": former.id if former else None,
         **({"request": request} if request else {}),
+        **({"explained": dict(leases)} if leases else {}),
     }
     ledger.append(desk, now, [Draft(state.PROPOSED, target.stream, at, actor, body)])
     return finish(desk, target, actor)

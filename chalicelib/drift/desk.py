@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from chalicelib.drift.explained import nothing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from chalicelib.drift.explained import Explained
     from chalicelib.drift.judge import Rules
     from chalicelib.drift.state import States
     from chalicelib.kernel.clock import Clock
@@ -72,6 +75,7 @@ class Desk:
     is among them only for records from its time. ``keep_days(kind)``: for how many days what
     records of a kind refer to is locked at least; 0: for as long as the store itself says.
     ``program()``: the digest over the program's source files, which scans name beside ``tool``.
+    ``explained``: which changes are those of somebody's lease.
     """
 
     journal: Journal
@@ -86,3 +90,4 @@ class Desk:
     tool: str
     keep_days: Callable[[str], int] = _as_the_store_says
     program: Callable[[], str] = str
+    explained: Explained = nothing

@@ -3,7 +3,8 @@
 1. Hold the target: it is never scanned twice at once.
 2. Verify the baseline in force; a baseline that fails is a critical finding, and nothing is diffed.
 3. Read the target; a target that cannot be read is an ``unreadable`` finding.
-4. Store the snapshot, diff it with the baseline, judge and date every change.
+4. Store the snapshot, diff it with the baseline, leave out what a lease explains, judge and date
+   every other change.
 5. Record, in one append: findings that came, findings that went, and the scan itself, which is the
    heartbeat: a scan without a record did not happen.
 """
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from chalicelib.drift import approval, baseline, finding, state
+from chalicelib.drift import approval, baseline, explained, finding, state
 from chalicelib.drift.diff import Change, Operation, diff, hidden, unreadable
 from chalicelib.drift.finding import BASELINE, Disposition, Finding
 from chalicelib.drift.judge import judge
@@ -63,7 +64,8 @@ class Result(msgspec.Struct, frozen=True):
     """What one scan found. ``failure`` is the error that stopped it, if one did.
 
     ``findings`` pairs every finding with its disposition now. ``index`` is the scan record's place
-    in the log, and ``entries`` are the records that came with it.
+    in the log, and ``entries`` are the records that came with it. ``explained``: how many changes
+    are those of which lease, and no findings.
     """
 
     target: str
@@ -77,6 +79,7 @@ class Result(msgspec.Struct, frozen=True):
     index: int
     entries: list[Entry]
     failure: HoldfastError | None = None
+    explained: dict[str, int] = {}
 
 
 def scan(
@@ -171,6 +174,7 @@ class _Scan:
         self.held: baseline.Baseline | None = None
         self.look: Look | None = None
         self.asked = ""  # the digest of the queries' texts
+        self.explained: dict[str, int] = {}  # changes, by the lease that they are of
 
     def run(self, source: Source | CouldNotTell, progress: Callable[..., None]) -> Result:
         self._verify()  # 2
@@ -181,7 +185,7 @@ class _Scan:
             self.changes += (
                 _coverage(self.look.snapshot)
                 if self.held is None
-                else diff(self.held.snapshot, self.look.snapshot)
+                else self._unexplained(self.held.snapshot, self.look)
             )
         return self._record()  # 5
 
@@ -236,6 +240,12 @@ class _Scan:
         except Unsupported as error:
             self._cannot_tell(error)
 
+    def _unexplained(self, before: Snapshot, seen: Look) -> list[Change]:
+        since = timestamp(self.started)
+        explanation = self.desk.explained(self.target, seen.reading, since)
+        left, self.explained = explained.split(diff(before, seen.snapshot), explanation)
+        return left
+
     def _cannot_tell(self, error: CouldNotTell) -> None:
         """The target as a whole is unknown: nothing was compared, and nothing is gone."""
         self.look = None
@@ -287,6 +297,7 @@ class _Scan:
             index=entries[-1].index,
             entries=entries,
             failure=self.failure,
+            explained=self.explained,
         )
 
     def _judge(self) -> list[Finding]:
@@ -353,6 +364,8 @@ class _Scan:
             "signed": signed.index if self.held and (signed := self.state.baseline) else None,
             "snapshot": None,
         }
+        if self.explained:
+            body["explained"] = self.explained
         if self.failure is not None:
             body["failure"] = {"code": self.failure.code, "message": self.failure.message}
         if self.look is not None:

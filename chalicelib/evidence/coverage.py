@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from chalicelib.evidence.census import MISSED, SCAN, SCHEDULE
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import Malformed
+from chalicelib.kernel.kinds import ACCESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,9 @@ class Coverage:
 
     def coverage(self) -> bytes:
         """``coverage.json``."""
-        rows = {name: _row(name) for name in self._asked}
+        # Requests and leases are in streams of their own, which nobody scans.
+        scanned = [name for name in self._asked if not name.startswith(f"{ACCESS}:")]
+        rows = {name: _row(name) for name in scanned}
         rows |= {name: _row(name) for name in self._unscheduled if name not in rows}
         gaps = list(self._gaps(rows))
         for target, times in self._unscheduled.items():

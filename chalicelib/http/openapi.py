@@ -112,7 +112,8 @@ def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
             "required": True,
             "content": {JSON: {"schema": {"$ref": _REF.format(name=route.asked.__name__)}}},
         }
-        key = _header("Idempotency-Key", "the same again is answered as it was, and done once")
+        again = "done again" if route.secret else "answered as it was, and done once"
+        key = _header("Idempotency-Key", f"the same again is {again}")
         key["schema"] |= {"minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"}
         parameters.append(key)
         if route.versioned:

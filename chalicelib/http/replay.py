@@ -47,11 +47,15 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Ticket(NamedTuple):
-    """A request that is under way: its document's key and version, and what is kept of it."""
+    """A request that is under way: its document's key and version, and what is kept of it.
+
+    ``repeated``: it was begun before, and nobody knows how far it came.
+    """
 
     key: str
     version: int
     kept: Kept
+    repeated: bool = False
 
 
 def fingerprint(*parts: bytes) -> str:
@@ -60,15 +64,20 @@ def fingerprint(*parts: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def check(key: str) -> None:
+    """Return if it can be a key. Raises: Refused."""
+    if not _KEY.fullmatch(key):
+        raise Refused(
+            400, "malformed", "Idempotency-Key has 1 to 128 printable ASCII characters, no space"
+        )
+
+
 def begin(passing: Passing, clock: Clock, caller: str, key: str, content: str) -> Ticket | Kept:
     """The caller's turn to do it; or the answer that it had.
 
     Raises: Refused, for a key that is none, was used for another request, or is in use just now.
     """
-    if not _KEY.fullmatch(key):
-        raise Refused(
-            400, "malformed", "Idempotency-Key has 1 to 128 printable ASCII characters, no space"
-        )
+    check(key)
     name = f"answer/{hashlib.sha256(f'{caller} {key}'.encode()).hexdigest()}"
     now = clock.now().timestamp()
     found = passing.get(name)
@@ -92,7 +101,7 @@ def begin(passing: Passing, clock: Clock, caller: str, key: str, content: str) -
         version = passing.swap(name, version, _encode(kept), lasts_seconds=LASTS_SECONDS)
     except Conflict:
         raise _in_progress() from None
-    return Ticket(name, version, kept)
+    return Ticket(name, version, kept, repeated=found is not None)
 
 
 def end(passing: Passing, ticket: Ticket, **answer: object) -> None:

@@ -43,6 +43,7 @@ SUPPORT: Final = frozenset(
         "identity",
         "pins",
         "settings",
+        "system",
         "unbound",
         "unreadable",
     }

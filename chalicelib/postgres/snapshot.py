@@ -287,6 +287,7 @@ class _Look:
         return {
             "host": info.host,
             "port": info.port,
+            "system_identifier": "".join(str(one) for (one,) in self._rows("system")),
             "database": identity.database,
             "user": identity.role,
             "server_version": identity.server_version,

@@ -31,16 +31,19 @@ from chalicelib.kernel.errors import (
     UsageError,
 )
 from chalicelib.kernel.store import MAX_KEEP_DAYS
-from chalicelib.settings import authority, identity
+from chalicelib.settings import access, authority, identity
 from chalicelib.settings.schema import (
+    AccessSection,
     ApiSection,
     AwsSection,
+    BrokerSection,
     File,
     FormerKey,
     IamSection,
     IdentitySection,
     IssuerSection,
     LogSection,
+    NotifySection,
     PolicySection,
     PostgresSection,
     RetentionSection,
@@ -48,6 +51,7 @@ from chalicelib.settings.schema import (
     StoreSection,
     TargetSection,
     TimestampSection,
+    WebhookSection,
 )
 
 if TYPE_CHECKING:
@@ -56,14 +60,17 @@ if TYPE_CHECKING:
     from chalicelib.evidence.keys import Keyring
 
 __all__ = [
+    "AccessSection",
     "ApiSection",
     "AwsSection",
+    "BrokerSection",
     "File",
     "FormerKey",
     "IamSection",
     "IdentitySection",
     "IssuerSection",
     "LogSection",
+    "NotifySection",
     "PolicySection",
     "PostgresSection",
     "RetentionSection",
@@ -73,6 +80,7 @@ __all__ = [
     "StoreSection",
     "TargetSection",
     "TimestampSection",
+    "WebhookSection",
     "check_aws",
     "check_target",
     "compiled",
@@ -93,10 +101,15 @@ _BOUNDS = {
     ("postgres", "scans_per_host"): (1, 100),
     ("api", "requests_per_second"): (1, 1_000_000_000),
     ("api", "burst"): (1, 1_000_000_000),
+    ("access", "pending_seconds"): (60, 30 * 86_400),
+    ("access", "claim_seconds"): (60, 30 * 86_400),
+    ("access", "max_lease_seconds"): (60, 7 * 86_400),
+    ("access", "break_glass_seconds"): (60, 86_400),
 }
 MAX_APPROVALS = 10  # what is signed for names each of them; see drift.baseline
 
 RDS_IAM = "rds-iam"  # of ``auth``: a token of RDS in place of a password
+STS = "sts"  # the kind of a target that is an AWS role, and is not scanned
 
 COMPILED_VERSION = 1
 
@@ -194,9 +207,19 @@ class Settings(msgspec.Struct, frozen=True):
         )
 
     def targets(self) -> list[Target]:
-        """Every configured target, in order of names."""
+        """Every configured target that is scanned, in order of names."""
         return [
-            self.target(f"{one.kind}:{slug}") for slug, one in sorted(self.file.targets.items())
+            self.target(f"{one.kind}:{slug}")
+            for slug, one in sorted(self.file.targets.items())
+            if one.kind != STS
+        ]
+
+    def leased(self) -> list[Target]:
+        """Every configured target that has something to lease, in order of names."""
+        return [
+            self.target(f"{one.kind}:{slug}")
+            for slug, one in sorted(self.file.targets.items())
+            if one.access is not None
         ]
 
     @property
@@ -282,6 +305,7 @@ def _checked(loaded: Settings) -> Settings:
         check_target(path, slug, target)
     if file.aws is not None:
         check_aws(path, file)
+    access.check(path, file)
     identity.check(path, file)
     authority.check(path, file)
     _check_log(loaded)
@@ -366,10 +390,15 @@ def check_target(path: Path, slug: str, section: TargetSection) -> None:
         raise ConfigError(
             f"{where}: {section.approvals} approvals cannot come from {len(people)} approvers"
         )
-    _check_way(where, section)
+    if section.kind == STS:
+        access.check_role(where, section)
+    else:
+        check_way(where, section)
+        if section.access is not None:
+            check_way(f"{where[:-1]}.access]", section.access)
 
 
-def _check_way(where: str, section: TargetSection) -> None:
+def check_way(where: str, section: TargetSection | BrokerSection) -> None:
     """How a target is reached: one way, and no password in the file. Raises: ConfigError."""
     ways = [name for name in ("dsn_env", "secret", "auth") if getattr(section, name)]
     if (

@@ -24,6 +24,12 @@ from chalicelib.settings import (
     load,
 )
 
+# The heading of a target's table, or of one within it.
+_HEADING = re.compile(
+    r"""[ \t]*\[[ \t]*targets[ \t]*\.[ \t]*(?P<name>[A-Za-z0-9_-]+|"[^"\\\n]*"|'[^'\n]*')"""
+    r"[ \t]*(?:\.[^\n]*)?\]"
+)
+
 
 def initial_aws(section: AwsSection) -> str:
     """The text of a new settings file for a stack on AWS. Raises: ConfigError."""
@@ -157,6 +163,39 @@ def add_target(settings: Settings, slug: str, section: TargetSection) -> Setting
     old = settings.path.read_text()
     separator = "\n" if old.endswith("\n") else "\n\n"
     replace(settings.path, old + separator + "\n".join(lines) + "\n")
+    return load(settings.path)
+
+
+def remove_target(settings: Settings, slug: str) -> Settings:
+    """The settings without a target, written to the file, every other byte of it left alone.
+
+    Raises: ConfigError, where the file is not of a form that can be edited so; StoreUnavailable.
+    """
+    due = msgspec.structs.replace(
+        settings.file,
+        targets={name: one for name, one in settings.file.targets.items() if name != slug},
+    )
+    old = settings.path.read_text()
+    kept, ours = [], False
+    for line in old.splitlines(keepends=True):
+        heading = _HEADING.match(line)
+        if heading is not None:
+            ours = heading["name"].strip("\"'") == slug
+        elif line.lstrip().startswith("["):
+            ours = False
+        if not ours:
+            kept.append(line)
+    text = "".join(kept)
+    try:
+        made = msgspec.convert(tomllib.loads(text), File)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError):
+        made = None
+    if made != due:
+        raise ConfigError(
+            f"{settings.path} is not written so that a target can be taken out of it",
+            next_step=f"remove [targets.{slug}] and what belongs to it by hand",
+        )
+    replace(settings.path, text)
     return load(settings.path)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from chalicelib.access.profile import Profile
+
 
 class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[store]``: where evidence is kept, relative to the file."""
@@ -150,10 +152,76 @@ class PostgresSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scans_per_host: int = 2
 
 
+class BrokerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[targets.NAME.access]``: how the broker reaches a target, and what it leases there.
+
+    One of ``dsn_env``, ``secret``, and ``dsn`` with ``auth``, as of the target: the DSN of the
+    broker's own role. ``address``: the host and port that leases connect to, where those are others
+    than the broker's. ``schemas``: all that leases may ever reach. ``owners``: roles whose later
+    tables are granted too. ``tags``: what tables are called in policies, by ``schema.table``.
+    ``profiles``: those that can be asked for, all if there are none. ``login``: ``password`` or
+    ``rds-iam``.
+
+    For AWS roles, ``role_arn``: the role that leases assume, and nothing of the above but
+    ``profiles``.
+    """
+
+    dsn_env: str = ""
+    secret: str = ""
+    dsn: str = ""
+    auth: str = ""
+    address: str = ""
+    schemas: tuple[str, ...] = ("public",)
+    owners: list[str] = []
+    tags: dict[str, list[str]] = {}
+    profiles: list[str] = []
+    login: str = "password"
+    role_arn: str = ""
+
+
+class AccessSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[access]``: bounds on requests and leases.
+
+    ``pending_seconds``: until a request that too few agreed to lapses; ``claim_seconds``: until one
+    that was agreed to does. ``max_lease_seconds``: of any lease, whatever policies say.
+    """
+
+    pending_seconds: int = 86_400
+    claim_seconds: int = 3_600
+    max_lease_seconds: int = 28_800
+    break_glass_seconds: int = 900
+
+
+class WebhookSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[[notify.webhooks]]``: who is told of requests and leases, by a signed POST.
+
+    ``secret_env`` or ``secret``: the variable or the secret in Secrets Manager with the key of the
+    signature; ``url_env`` or ``url_secret``: likewise of an address that is a secret itself, as
+    Slack's are. ``format``: ``json`` or ``slack``. ``kinds``: of records, all if there are none.
+    """
+
+    url: str = ""
+    url_env: str = ""
+    url_secret: str = ""
+    secret_env: str = ""
+    secret: str = ""
+    format: str = "json"
+    kinds: list[str] = []
+
+
+class NotifySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[notify]``: who is told of requests and leases. ``sns_topic`` and ``event_bus``: ARNs."""
+
+    webhooks: list[WebhookSection] = []
+    sns_topic: str = ""
+    event_bus: str = ""
+
+
 class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[targets.NAME]``: one of ``dsn_env``, ``secret``, and ``dsn`` with ``auth``.
 
-    ``dsn`` may stand beside ``secret`` too, for what the secret leaves out.
+    ``dsn`` may stand beside ``secret`` too, for what the secret leaves out. A target of the kind
+    ``sts`` has none of them, and ``access`` with a role.
     """
 
     dsn_env: str = ""
@@ -164,6 +232,7 @@ class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     env: str = ""
     approvals: int = 1
     approvers: list[str] = []
+    access: BrokerSection | None = None
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,4 +248,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api: ApiSection = ApiSection()
     rules: RulesSection = RulesSection()
     postgres: PostgresSection = PostgresSection()
+    access: AccessSection = AccessSection()
+    profiles: dict[str, Profile] = {}
+    notify: NotifySection = NotifySection()
     targets: dict[str, TargetSection] = {}

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from chalicelib.aws.places import Places
     from chalicelib.evidence.account import Report
     from chalicelib.evidence.keys import Keyring
-    from chalicelib.settings import AwsSection, Settings, TargetSection
+    from chalicelib.settings import AwsSection, BrokerSection, Settings, TargetSection
 
 MIN_RETENTION_DAYS = 1
 CLOUDTRAIL_SECONDS = 0.5  # between questions. Source: CloudTrail, LookupEvents: two a second
@@ -220,6 +220,13 @@ def _services(loaded: Settings, found: Places, keys: Keyring) -> Services:
     )
 
 
+def vault(own: AwsSection) -> AwsVault:
+    """Targets' DSNs, for a process that keeps no log."""
+    at = of(own)
+    secrets = Secrets(at.client("secretsmanager"), monotonic=time.monotonic)
+    return AwsVault(secrets, lambda: at.client("rds"), own.region)
+
+
 def _owner() -> str:
     """What a lock says of its holder: the function's log stream, or the process."""
     return os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME") or f"process {os.getpid()}"
@@ -233,13 +240,13 @@ class AwsVault:
         self._rds = rds
         self._region = region
 
-    def dsn(self, section: TargetSection) -> str:
+    def dsn(self, section: TargetSection | BrokerSection) -> str:
         """The DSN of a target. Raises: CouldNotTell, ConfigError."""
         if section.auth == settings.RDS_IAM:
             return rds_token(self._rds(), section.dsn, self._region)
         return self._secrets.dsn(section.secret, section.dsn)
 
-    def refused(self, section: TargetSection) -> None:
+    def refused(self, section: TargetSection | BrokerSection) -> None:
         """The target took no such credential: ask for a newer one the next time."""
         if section.secret:
             self._secrets.forget(section.secret)

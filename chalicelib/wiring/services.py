@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import os
 import re
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ from chalicelib.kernel.errors import ConfigError
 from chalicelib.kernel.record import Draft
 from chalicelib.settings import edit
 from chalicelib.wiring import program
+from chalicelib.wiring.explained import explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from chalicelib.access.grantor import Grantor
     from chalicelib.drift.desk import Locks
     from chalicelib.drift.source import Source
     from chalicelib.evidence.keys import Keyring
@@ -40,34 +43,38 @@ if TYPE_CHECKING:
     from chalicelib.kernel.signing import Signer
     from chalicelib.kernel.store import Derived, WriteOnce
     from chalicelib.postgres.snapshot import PostgresSource
-    from chalicelib.settings import TargetSection
+    from chalicelib.settings import BrokerSection, TargetSection
 
 TOOL = f"holdfast/{__version__}"
 LOG_STREAM = "log"
 OPENED = "log.opened"
 RESTORED = "log.restored"
 CONFIGURED = "target.configured"
+REMOVED = "target.removed"
 MAX_NAMED = 100  # streams that a record of a repair names
 
 
 class Vault(Protocol):
     """Where targets' DSNs are, but for environment variables."""
 
-    def dsn(self, section: TargetSection) -> str:
+    def dsn(self, section: TargetSection | BrokerSection) -> str:
         """The DSN of a target, with its password or token.
 
         Raises: CouldNotTell, where it cannot be had now; ConfigError, where it never can.
         """
         ...
 
-    def refused(self, section: TargetSection) -> None:
+    def refused(self, section: TargetSection | BrokerSection) -> None:
         """The target took no such credential: the next is to be a newer one."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the entry points work with."""
+    """What the entry points work with.
+
+    ``grantor``: who makes the credentials of a target, in place of whom the settings lead to.
+    """
 
     settings: settings.Settings
     desk: Desk
@@ -77,6 +84,7 @@ class Services:
     documents: SealedDocuments
     subjects: Subjects
     vault: Vault | None = None
+    grantor: Callable[[Target], Grantor] | None = None
 
     @property
     def keys(self) -> Keyring:
@@ -91,6 +99,11 @@ class Services:
     def dsn(self, target: Target) -> str:
         """The target's DSN. Raises: ConfigError, where the settings lead to none; CouldNotTell."""
         section = self.settings.file.targets[target.slug]
+        if section.kind == settings.STS:
+            raise ConfigError(
+                f"{target.stream} is an AWS role: it is leased, and has nothing to scan",
+                next_step=f"holdfast request {target.slug} --profile … --for 30m --reason …",
+            )
         if section.dsn_env:
             return self.settings.dsn(target, os.environ)
         if self.vault is None:
@@ -118,9 +131,8 @@ class Services:
 
     def unnamed(self, dsn: str) -> Target:
         """The target of a DSN: the configured one that has it, else one named by the place."""
-        for slug in sorted(self.settings.file.targets):
-            one = self.settings.target(slug)
-            if os.environ.get(self.settings.file.targets[slug].dsn_env) == dsn:
+        for one in self.settings.targets():
+            if os.environ.get(self.settings.file.targets[one.slug].dsn_env) == dsn:
                 return one
         from chalicelib.postgres.connection import describe  # noqa: PLC0415 - it loads the driver
 
@@ -135,14 +147,17 @@ class Services:
         ``outside``: a checkpoint that was kept elsewhere. Raises: StoreUnavailable, Busy;
         Malformed, BadSignature, where ``outside`` is no checkpoint of this log.
         """
-        from chalicelib.drift.audit import Audit  # noqa: PLC0415 - no function on AWS needs these
+        from chalicelib.access import audit as access  # noqa: PLC0415 - no function needs these
+        from chalicelib.access.state import States as Requests  # noqa: PLC0415
+        from chalicelib.drift.audit import Audit  # noqa: PLC0415
         from chalicelib.evidence.fsck import fsck  # noqa: PLC0415
         from chalicelib.evidence.report import Kind, Problem, Severity  # noqa: PLC0415
 
-        audit = Audit(self.desk.objects, self.desk.trusted)
+        audit, leases = Audit(self.desk.objects, self.desk.trusted), access.Audit()
+        requests = Requests(self.desk.journal, self.derived, self.secret)
 
         def check(entry: Entry) -> Iterator[Problem]:
-            for place, what in audit.check(entry):
+            for place, what in itertools.chain(audit.check(entry), leases.check(entry)):
                 yield Problem(
                     place=place,
                     what=what,
@@ -172,7 +187,9 @@ class Services:
                 kind=Kind.STATE,
                 severity=Severity.REPAIRABLE,
             )
-            for place, what in self.desk.states.check(audit.states)
+            for place, what in itertools.chain(
+                self.desk.states.check(audit.states), requests.check(leases.states)
+            )
         )
         return msgspec.structs.replace(report, problems=report.problems + caches)
 
@@ -202,7 +219,7 @@ class Services:
         if done:
             at = timestamp(self.desk.clock.now())
             self.log.append([Draft(RESTORED, LOG_STREAM, at, actor, done)])
-        for prefix in ("tile/", "state/"):
+        for prefix in ("tile/", "state/", "access-state/"):
             for key in list(self.derived.list(prefix)):
                 self.derived.delete(key)
         return self.log.rebuild()
@@ -214,6 +231,13 @@ class Services:
         now = ledger.now(self.desk, str(name))
         at = timestamp(self.desk.clock.now())
         ledger.append(self.desk, now, [Draft(CONFIGURED, str(name), at, actor, body)])
+
+    def removed(self, target: Target, actor: Actor, done: dict[str, Any]) -> None:
+        """Record that a target is removed, before it is."""
+        now = ledger.now(self.desk, target.stream)
+        at = timestamp(self.desk.clock.now())
+        body = {"name": target.stream, **done}
+        ledger.append(self.desk, now, [Draft(REMOVED, target.stream, at, actor, body)])
 
 
 def assemble(
@@ -244,6 +268,7 @@ def assemble(
         tool=TOOL,
         keep_days=loaded.retention.days,
         program=program.sha256,
+        explained=explained(loaded, journal=log, objects=objects, derived=derived, secret=secret),
     )
     return Services(
         settings=loaded,

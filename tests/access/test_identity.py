@@ -112,6 +112,22 @@ def test_an_address_that_was_not_verified_names_nobody(verified):
     refused("not verified", {"email": "hunter2@x", "email_verified": verified}, name_claim="email")
 
 
+def test_a_second_factor_is_a_person_s_and_of_no_local_token_or_aws_identity():
+    local = {"roles": ["engineer"], "kind": "person", "via": "os"}
+    body = claims(amr=["mfa"], auth_time=5, **local)
+
+    def of_issuer(**issuer):
+        found = Claims(Issuer(ISSUER, AUDIENCE, **issuer), "ana", body, 5)
+        return principal(found, NOBODY)
+
+    assert of_issuer().mfa_at == 5
+    assert of_issuer(kind=Kind.AGENT).mfa_at is None
+    assert of_issuer(kind=Kind.PIPELINE).mfa_at is None
+    assert of_issuer(local=True).mfa_at is None
+    assert of().mfa_at is None
+    assert iam(SESSION, [Iam(DEV)], NOBODY).mfa_at is None
+
+
 def test_an_issuer_names_only_whom_it_may():
     may = {"names": ("*@Example.com", "root")}
     assert of({"sub": "ana@example.com"}, **may).name == "ana@example.com"

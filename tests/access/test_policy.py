@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 from chalicelib.access import policy as policies
 from chalicelib.access import texts
+from chalicelib.access.obligation import Obligations
 from chalicelib.access.policy import Action, Circumstances, Resource, load
 from chalicelib.access.principal import Kind, Principal
+from chalicelib.access.question import Wish
 from chalicelib.kernel import names
 from chalicelib.kernel.errors import ConfigError
 
 NOW = Circumstances(datetime(2026, 10, 1, 2, tzinfo=UTC))
+WISH = Wish(requester="person:zoe", profile="read-masked", seconds=900)
 ORDERS = Resource.target(names.target("orders-prod"), "prod")
 LOG = Resource.log("holdfast.local/12345678")
 ROLES = ("engineer", "approver", "auditor", "operator", "pipeline")
@@ -31,13 +34,19 @@ LOOK = {
 }
 EVIDENCE = {Action.RECORD_READ, Action.PACKET_MAKE, Action.PACKET_READ, Action.POLICY_READ}
 DECIDE = {Action.FINDING_SUPPRESS, Action.FINDING_ACCEPT}
-ONLY_PEOPLE = DECIDE | {Action.BASELINE_APPROVE}
+AGREE = {Action.LEASE_APPROVE, Action.LEASE_REVIEW}
+ONLY_PEOPLE = DECIDE | AGREE | {Action.BASELINE_APPROVE, Action.LEASE_BREAK_GLASS}
+BY_NAME = {Action.LEASE_BREAK_GLASS}  # what no policy permits that permits everything
+EVERYTHING = set(Action) - BY_NAME
+WORK = {Action.SCAN_START, Action.BASELINE_PROPOSE}
+LEASE = {Action.LEASE_REQUEST, Action.LEASE_READ, Action.LEASE_BREAK_GLASS}
 MAY = {
-    "engineer": LOOK | DECIDE | {Action.SCAN_START, Action.BASELINE_PROPOSE},
-    "approver": LOOK | {Action.BASELINE_APPROVE},
-    "auditor": LOOK | EVIDENCE,
-    "operator": LOOK | {Action.SCAN_START, Action.POLICY_READ},
-    "pipeline": LOOK | {Action.SCAN_START},
+    "engineer": LOOK | DECIDE | WORK | LEASE,
+    "approver": LOOK | AGREE | {Action.BASELINE_APPROVE, Action.LEASE_REVOKE, Action.LEASE_READ},
+    "auditor": LOOK | EVIDENCE | {Action.LEASE_READ},
+    "operator": LOOK
+    | {Action.SCAN_START, Action.POLICY_READ, Action.LEASE_REVOKE, Action.LEASE_READ},
+    "pipeline": LOOK | {Action.SCAN_START, Action.LEASE_REQUEST},
 }
 
 
@@ -49,9 +58,21 @@ def resource(action):
     return LOG if action.on_log else ORDERS
 
 
-def may(policy, principal, context=NOW):
+def about(action, context=NOW, **wish):
+    """The circumstances of an action: with a wish, where it is about one."""
+    if not action.on_wish:
+        return context
+    return msgspec.structs.replace(context, wish=msgspec.structs.replace(WISH, **wish))
+
+
+def may(policy, principal, context=NOW, **wish):
     """Everything that a principal may do."""
-    return {one for one in Action if policy.decide(principal, one, resource(one), context).allowed}
+
+    def allowed(action):
+        asked = about(action, context, **wish)
+        return policy.decide(principal, action, resource(action), asked).allowed
+
+    return set(filter(allowed, Action))
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +132,7 @@ def test_a_decision_names_who_decided(shipped):
 def test_policies_of_ones_own_permit_and_forbid_and_can_be_annotated():
     own = """
     // Contractors look at staging only.
-    @id("acme.contractors") @approvals("2")
+    @id("acme.contractors") @note("2")
     permit (principal in Group::"contractors", action == Action::"finding:read", resource)
     when { resource.env == "staging" };
     forbid (principal in Group::"contractors", action, resource) when { principal.via == "os" };
@@ -123,8 +144,9 @@ def test_policies_of_ones_own_permit_and_forbid_and_can_be_annotated():
     assert not policy.decide(who, Action.FINDING_READ, ORDERS, NOW).allowed
     local = msgspec.structs.replace(who, via="os")
     assert policy.decide(local, Action.FINDING_READ, staging, NOW).policies == ("acme.cedar#2",)
-    assert policy.annotations("acme.contractors") == {"id": "acme.contractors", "approvals": "2"}
-    assert policy.annotations("acme.cedar#2") == {}
+    found = policy.clause("acme.contractors").annotations
+    assert found == {"id": "acme.contractors", "note": "2"}
+    assert policy.clause("acme.cedar#2").annotations == {}
     clause = policy.clause("acme.contractors")
     assert (clause.line, clause.whom, clause.conditional) == (3, "group contractors", True)
     assert clause.text.startswith('@id("acme.contractors")')
@@ -133,8 +155,8 @@ def test_policies_of_ones_own_permit_and_forbid_and_can_be_annotated():
 def test_no_policy_lets_anything_but_a_person_agree():
     policy = load([("own.cedar", "permit (principal, action, resource);")], {}, {})
     for kind in (Kind.AGENT, Kind.PIPELINE):
-        assert may(policy, Principal(kind, "x", "oidc")) == set(Action) - ONLY_PEOPLE
-    assert may(policy, person()) == set(Action)
+        assert may(policy, Principal(kind, "x", "oidc")) == EVERYTHING - ONLY_PEOPLE
+    assert may(policy, person()) == EVERYTHING
 
 
 def test_policies_that_contradict_deny():
@@ -239,7 +261,17 @@ def test_nobody_is_taken_for_somebody_else_who_asked_before():
     for _ in range(3):
         assert may(policy, person(groups=("dba",))) == MAY["engineer"]
         assert may(policy, person()) == set()
-        assert may(policy, Principal(Kind.PERSON, "ana", "iam")) == set(Action)
+        assert may(policy, Principal(Kind.PERSON, "ana", "iam")) == EVERYTHING
+
+
+def test_a_sign_in_of_its_own_is_no_other_principal():
+    """What each token has anew is no part of the key, and nothing is decided by it."""
+    policy = load([], {"engineer": ["person:ana"]}, {})
+    for number in range(5):
+        who = person(session=f"s{number}", mfa_at=number or None)
+        assert may(policy, who) == MAY["engineer"]
+        assert may(policy, person("ben", session=f"s{number}", mfa_at=number)) == set()
+    assert policy._subject.cache_info().misses == 2
 
 
 def test_threads_share_a_policy():
@@ -266,7 +298,7 @@ def test_when_and_why_are_known():
     """
     policy = load([("own.cedar", own)], {}, {})
     assert may(policy, person()) == set()
-    assert may(policy, person(), Circumstances(NOW.at, "for INC-17")) == set(Action)
+    assert may(policy, person(), Circumstances(NOW.at, "for INC-17")) == EVERYTHING
     later = Circumstances(NOW.at.replace(hour=3), "for INC-17")
     assert may(policy, person(), later) == set()
     with pytest.raises(ValueError, match="timezone-aware"):
@@ -407,7 +439,92 @@ def test_roles_that_lead_nowhere_are_refused(roles, groups, said):
 
 def test_a_role_of_ones_own_is_one_that_a_policy_names():
     own = [("own.cedar", 'permit (principal in Role::"dba", action, resource);')]
-    assert may(load(own, {"DBA": ["person:ana"]}, {}), person()) == set(Action)
+    assert may(load(own, {"DBA": ["person:ana"]}, {}), person()) == EVERYTHING
+
+
+WRITE = ("write", "migrate")
+
+
+@pytest.mark.parametrize(
+    ("role", "kind", "profiles"),
+    [
+        ("engineer", Kind.PERSON, ("read-masked", "read-clear", *WRITE)),
+        ("engineer", Kind.AGENT, ("read-masked", "read-clear")),
+        ("pipeline", Kind.PIPELINE, ("read-masked",)),
+        ("approver", Kind.PERSON, ()),
+        ("auditor", Kind.PERSON, ()),
+        ("operator", Kind.PERSON, ()),
+    ],
+    ids=str,
+)
+def test_each_role_may_have_what_the_page_says(shipped, role, kind, profiles):
+    who = Principal(kind, "ana", "oidc", roles=(role,))
+    for profile in ("read-masked", "read-clear", *WRITE, "own"):
+        asked = about(Action.LEASE_REQUEST, profile=profile)
+        found = shipped.decide(who, Action.LEASE_REQUEST, ORDERS, asked)
+        assert found.allowed == (profile in profiles)
+        if found.allowed:
+            approvals = 2 if profile in WRITE else 1
+            assert shipped.obligations(found) == Obligations(approvals=approvals, max_seconds=3_600)
+
+
+def test_a_wish_belongs_to_the_actions_that_are_about_one(shipped):
+    who = person(roles=ROLES)
+    for action in Action:
+        asked = NOW if action.on_wish else Circumstances(NOW.at, wish=WISH)
+        decision = shipped.decide(who, action, resource(action), asked)
+        assert decision.reason.startswith("could not tell: "), action
+
+
+def test_glass_is_broken_only_by_a_policy_that_names_it():
+    own = """
+    @id("all") @approvals("0") permit (principal in Group::"dba", action, resource);
+    @id("glass") @max("5m")
+    permit (principal == Person::"ana", action in [Action::"lease:break_glass"], resource);
+    @id("never") forbid (principal, action, resource) when { principal.via == "os" };
+    """
+    policy = load([("own.cedar", own)], {}, {})
+    asked = about(Action.LEASE_BREAK_GLASS)
+
+    def found(**who):
+        who = person(**{"groups": ("dba",), **who})
+        return policy.decide(who, Action.LEASE_BREAK_GLASS, ORDERS, asked)
+
+    everything = found(name="ben")
+    assert (everything.allowed, everything.policies) == (False, ())
+    assert everything.reason == "only a policy that names lease:break_glass permits it, not all"
+    named = found()
+    assert (named.policies, named.reason) == (("glass",), "permitted by glass")
+    assert policy.obligations(named).max_seconds == 300
+    local = Principal(Kind.PERSON, "ana", "os", ("dba",))
+    assert policy.decide(local, Action.LEASE_BREAK_GLASS, ORDERS, asked).policies == ("never",)
+    assert "all" not in {one.id for one in policy.permits(Action.LEASE_BREAK_GLASS)}
+    assert "all" in {one.id for one in policy.permits(Action.LEASE_REQUEST)}
+
+
+def test_of_several_permits_the_strictest_wins():
+    own = """
+    @id("all") permit (principal, action, resource);
+    @id("none") @approvals("0") @max("2h")
+    permit (principal, action == Action::"lease:request", resource);
+    @id("pii") @approvers("security, DBA")
+    permit (principal, action == Action::"lease:request", resource)
+    when { context.tags.contains("pii") };
+    """
+    policy = load([("own.cedar", own)], {}, {})
+
+    def wanted(**wish):
+        asked = about(Action.LEASE_REQUEST, **wish)
+        return policy.obligations(policy.decide(person(), Action.LEASE_REQUEST, ORDERS, asked))
+
+    assert wanted() == Obligations(approvals=1, max_seconds=7_200)
+    assert wanted(tags=("pii",)) == Obligations(groups=("dba", "security"), max_seconds=7_200)
+    engineer = person(roles=("engineer",))
+    asked = about(Action.LEASE_REQUEST, profile="write")
+    found = policy.decide(engineer, Action.LEASE_REQUEST, ORDERS, asked)
+    assert policy.obligations(found) == Obligations(approvals=2, max_seconds=3_600)
+    with pytest.raises(ValueError, match="what is denied has no obligations"):
+        policy.obligations(policy.decide(person(), Action.LEASE_BREAK_GLASS, ORDERS, asked))
 
 
 principals = st.builds(
@@ -421,7 +538,7 @@ principals = st.builds(
 
 @given(principal=principals, action=st.sampled_from(Action))
 def test_nobody_without_a_role_may_do_anything(shipped, principal, action):
-    assert not shipped.decide(principal, action, resource(action), NOW).allowed
+    assert not shipped.decide(principal, action, resource(action), about(action)).allowed
 
 
 @given(
@@ -433,7 +550,7 @@ def test_nobody_without_a_role_may_do_anything(shipped, principal, action):
 def test_another_role_takes_nothing_away(shipped, kind, some, more, action):
     def allowed(roles):
         who = Principal(kind, "ana", "oidc", roles=tuple(sorted(roles)))
-        return shipped.decide(who, action, resource(action), NOW).allowed
+        return shipped.decide(who, action, resource(action), about(action)).allowed
 
     assert allowed(some | more) >= allowed(some)
     assert allowed(some | more) == (allowed(some) or allowed(more))

@@ -510,3 +510,76 @@ def test_keys_that_cannot_be_had_are_no_fault_of_the_token():
 def test_any_bytes_at_all_are_refused_and_no_defect(head, body, sign):
     with pytest.raises(Unauthenticated):
         verified(f"{b64(head)}.{b64(body)}.{b64(sign)}")
+
+
+AT = int(NOW.timestamp())
+ONE_FACTOR = ("pwd", "pin", "otp", "sms", "tel", "hwk", "swk", "sc", "pop", "face", "fpt", "kba")
+
+
+def mfa(amr, at=AT - 60):
+    body = claims(amr=amr, auth_time=at)
+    return verified(token(rsa_key(), body=body)).mfa_at
+
+
+@pytest.mark.parametrize(
+    "amr",
+    [
+        ["mfa"],
+        ["pwd", "mfa"],
+        ["mfa", "unheard-of"],
+        ["pwd", "otp"],
+        ["pin", "hwk"],
+        ["sms", "pwd"],
+        ["fpt", "swk", "user"],
+        ["pwd", "face"],
+    ],
+    ids="-".join,
+)
+def test_a_second_factor_is_known_by_its_methods(amr):
+    assert mfa(amr) == AT - 60
+
+
+@pytest.mark.parametrize(
+    "amr",
+    [
+        *([one] for one in ONE_FACTOR),
+        [],
+        ["pwd", "pin"],  # both are known
+        ["pwd", "kba"],
+        ["otp", "sms", "hwk"],  # all of them are held
+        ["otp", "otp"],
+        ["face", "fpt"],
+        ["pwd", "mca"],  # two channels may carry one factor
+        ["pwd", "user", "geo", "rba", "wia"],
+        ["MFA"],
+        [" mfa"],
+        ["mfa", 1],
+        ["mfa", None],
+        [["mfa"]],
+        ["mfa"] * 51,
+        "mfa",
+        {"mfa": True},
+        True,
+        None,
+    ],
+    ids=lambda one: ascii(one)[:30],
+)
+def test_what_is_no_second_factor(amr):
+    assert mfa(amr) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "found"),
+    [(AT - 0.5, AT - 1), (AT + 60, AT + 60), (AT - 10**8, AT - 10**8), (1, 1)],
+)
+def test_a_second_factor_s_moment(at, found):
+    assert mfa(["mfa"], at) == found
+
+
+@pytest.mark.parametrize(
+    "at",
+    [None, AT + 61, AT * 1_000, 2**70, 0, -1, True, str(AT), [AT], "2026-10-01T12:00:00Z"],
+    ids=ascii,
+)
+def test_a_second_factor_at_no_moment_is_none(at):
+    assert mfa(["mfa"], at) is None

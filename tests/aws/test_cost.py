@@ -53,7 +53,7 @@ def test_a_month_is_worked_out_by_hand():
     assert line(bill, "KMS", "keys").usd == 2
     assert line(bill, "Secrets Manager", "secrets").usd == pytest.approx(201 * 0.40)
     requests = line(bill, "Lambda", "requests")
-    assert requests.numbers == "(584,400 x 0.1 + 2,922) x $0.2 / 1,000,000"
+    assert requests.numbers == "(584,400 x 0.1 + 2,922 + 1 x 43,830) x $0.2 / 1,000,000"
 
 
 @given(FLEETS)

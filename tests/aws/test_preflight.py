@@ -75,6 +75,12 @@ def made(clients):
         "PacketQueue": queues[2],
         "PacketDeadLetterQueue": queues[3],
         "EventBus": "bus",
+        "GrantFunction": "holdfast-prod-grant",
+        "LeaseFunction": "holdfast-prod-lease",
+        "LeaseQueue": "arn:aws:sqs:us-east-1:123456789012:lease",
+        "LeaseDeadLetterQueue": "arn:aws:sqs:us-east-1:123456789012:lease-dead",
+        "TimerGroup": "holdfast-prod",
+        "TimerRole": "arn:aws:iam::123456789012:role/timer",
         "PeriodMinutes": "15",
         "AlarmTopic": topic,
         "NoticeTopic": topic,
@@ -275,11 +281,11 @@ def test_whether_a_region_has_ed25519_cannot_be_told(clients):
 @pytest.mark.parametrize(
     ("free", "given", "verdict"),
     [
-        (13, {}, WRONG),
-        (14, {}, OK),
+        (15, {}, WRONG),
+        (16, {}, OK),
         (10, {"ScanConcurrency": "2"}, OK),
-        (144, {"ReserveConcurrency": "true"}, WRONG),
-        (145, {"ReserveConcurrency": "true"}, OK),
+        (174, {"ReserveConcurrency": "true"}, WRONG),
+        (175, {"ReserveConcurrency": "true"}, OK),
     ],
 )
 def test_the_concurrency_must_be_there(clients, free, given, verdict):

@@ -10,6 +10,15 @@ import pytest
 
 from chalicelib import cli
 
+ACCESS = """
+[targets.orders.access]
+dsn_env = "BROKER_DSN"
+
+[policy.roles]
+engineer = ["person:ana", "person:dora"]
+approver = ["person:ben", "person:chloe"]
+"""
+
 
 @dataclass
 class Answer:
@@ -74,3 +83,34 @@ def signed(shop):
     shop("--as", "ben", "baseline", "approve", "orders")
     shop("--as", "chloe", "baseline", "approve", "orders")
     return shop
+
+
+@pytest.fixture
+def leased(shop, database, monkeypatch):
+    """A target with something to lease, and who may: ana asks, ben and chloe agree."""
+    with (shop.home / "holdfast.toml").open("a") as file:
+        file.write(ACCESS)
+    monkeypatch.setenv("SUPER_DSN", database.dsn)
+    monkeypatch.setenv("BROKER_DSN", database.as_role("holdfast_broker", "of the broker"))
+    database.run(
+        "INSERT INTO orders VALUES (1, 9.5)",
+        "ALTER TABLE orders DISABLE ROW LEVEL SECURITY",
+        "CREATE TABLE customers (id bigint PRIMARY KEY, name text)",
+    )
+    shop("target", "install", "orders", "--dsn-env", "SUPER_DSN")
+    return shop
+
+
+@pytest.fixture
+def ask(leased):
+    """Ask as ana for what ``words`` say; the id."""
+
+    def asked(*words, approved=False):
+        wanted = words or ("--profile", "read-clear", "--for", "10m")
+        reason = ("--reason", "INC-481 refund bug")
+        found = leased("--as", "ana", "request", "orders", *wanted, *reason).out.strip()
+        if approved:
+            leased("--as", "ben", "approve", found)
+        return found
+
+    return asked

@@ -10,6 +10,10 @@ def test_the_story_comes_out_as_told(holdfast):
     for fact in (
         "Whoever proposes cannot approve",
         "$ holdfast scan shop",
+        "Her own approval does not count",
+        "permission denied for table customers",
+        "has ended, and the program was told to end",
+        '"pg_stat_activity": 0',
         "The next scan names each change, and exits with 1",
     ):
         assert fact in answer.out

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib import settings
+from chalicelib.access.question import Action, Wish
 from chalicelib.kernel.errors import ConfigError
 from chalicelib.settings import authority
 
@@ -37,7 +38,7 @@ def installed(holdfast):
     """An installation with the settings and policies of docs/policy.md, without its store."""
     holdfast("init")
     shutil.rmtree(holdfast.home / ".holdfast")
-    roles, files, table = blocks("toml")
+    roles, files, _, table = blocks("toml")
     roles = roles.replace("[policy.roles]\n", '[policy.roles]\nsteward = ["person:ana"]\n')
     path = holdfast.home / "holdfast.toml"
     path.write_text(path.read_text() + CONFIG + files + roles)
@@ -56,13 +57,19 @@ def test_check_lists_policies_roles_and_the_digest(installed):
     assert "acme.ticket" in answer.out
     assert "role approver: person:ana, person:bob" in answer.out
     assert "role operator: nobody" in answer.out
-    assert "18 policies, valid" in answer.err
+    assert "27 policies, valid" in answer.err
+    assert "lease engineer.lease.write: 2 approvals; 1h at most\n" in answer.out
+    assert "lease engineer.break_glass: nobody has to agree; 15m at most\n" in answer.out
     assert "warning" not in answer.err
     told = installed("policy", "check", "--json").json
     assert told["sha256"] in answer.out
     assert told["roles"]["engineer"] == ["agent:fixer", "group:dba"]
     assert told["groups"] == {"dba": ["person:dora@example.com"]}
-    assert {"id": "acme.night", "effect": "permit"}.items() <= told["policies"][15].items()
+    found = {one["id"]: one for one in told["policies"]}
+    assert list(found)[24] == "acme.night"
+    assert {"effect": "permit", "obligations": None}.items() <= found["acme.night"].items()
+    wanted = {"approvals": 1, "groups": [], "max_seconds": 3600}
+    assert found["pipeline.lease"]["obligations"] == wanted
     assert not (installed.home / ".holdfast").exists()
 
 
@@ -86,10 +93,93 @@ def test_check_refuses_what_cannot_be_used(installed):
     assert "is no file" in installed("policy", "check", expect=2).err
 
 
+def test_every_action_and_all_that_policies_see_of_a_wish_is_documented():
+    for action in Action:
+        assert f"`{action.value}`" in PAGE, action
+    wish = Wish(requester="person:x", profile="x", seconds=1, ticket="x", mfa_age=1)
+    for name in (*wish.record, *(f"@{one}(" for one in ("approvals", "approvers", "max"))):
+        assert re.search(rf"(?m)^\| `{re.escape(name)}", PAGE), name
+
+
 def test_the_table_of_the_documentation_passes(installed):
     answer = installed("policy", "test", "cases.toml")
     assert answer.out == ""
     assert "4 cases, 0 failed" in answer.err
+
+
+def test_the_lease_policies_of_the_documentation_pass_their_table(installed):
+    own(installed, blocks("cedar")[1] + 'permit (principal in Role::"steward", action, resource);')
+    (installed.home / "cases.toml").write_text(blocks("toml")[2])
+    answer = installed("policy", "test", "cases.toml", expect=None)
+    assert (answer.code, answer.out) == (0, "")
+    assert "7 cases, 0 failed" in answer.err
+    # And each of them would fail without its policy, or with another expectation.
+    own(installed, 'permit (principal in Role::"steward", action, resource);')
+    table = re.sub(r'(?m)^by = "lease.*\n', "", blocks("toml")[2])
+    (installed.home / "cases.toml").write_text(table)
+    told = installed("policy", "test", "cases.toml", "--json", expect=1).json
+    assert [one["passed"] for one in told["cases"]] == [False] * 3 + [True] + [False] * 2 + [True]
+
+
+def lease(*lines, action="lease:request", context="", expect="allow"):
+    more = "".join(f"{one}\n" for one in lines)
+    return (
+        '[[case]]\nname = "a"\nprincipal = "person:carl"\nroles = ["engineer", "approver"]\n'
+        f'action = "{action}"\ntarget = "orders-prod"\nexpect = "{expect}"\n'
+        f"context = {{ {context} }}\n{more}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "differs"),
+    [
+        (lease("approvals = 1", "approvers = []", 'max = "60m"'), []),
+        (lease("approvals = 2"), ["approvals: expected 2, found 1"]),
+        (lease("approvals = 0"), ["approvals: expected 0, found 1"]),
+        (lease('approvers = ["DBA"]'), ["approvers: expected dba, found no group"]),
+        (lease('max = "2h"'), ["max: expected 2h, found 1h"]),
+        (lease("approvals = 2", context='profile = "write", for = "5m"'), []),
+        (lease("approvals = 0", action="lease:break_glass", context="seconds = 60"), []),
+    ],
+)
+def test_a_case_says_which_obligations_are_not_as_expected(installed, table, differs):
+    (installed.home / "cases.toml").write_text(table)
+    code = 1 if differs else 0
+    told = installed("policy", "test", "cases.toml", "--json", expect=code).json
+    (found,) = told["cases"]
+    assert (found["differs"], found["found"]) == (differs, "allow")
+    answer = installed("policy", "test", "cases.toml", expect=code)
+    assert all(f"; {one}\n" in answer.out for one in differs)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (lease("approvals = 1", expect="deny"), "approvals is expected of what is allowed"),
+        (lease('max = "1h"', action="lease:approve"), "max is expected of what is allowed"),
+        (lease("approvers = []", action="scan:read"), "approvers is expected of"),
+        (lease("approvals = 11"), "approvals"),
+        (lease('max = "1y"'), "case 'a': not a length of time up to 7d"),
+        (lease('approvers = [""]'), "case 'a': not a person's name"),
+        (lease(action="scan:read", context='for = "1h"'), "for: scan:read is about no lease"),
+        (lease(action="lease:read", context="tags = []"), "tags: lease:read is about no lease"),
+        (lease(context='for = "1h", seconds = 1'), "one of seconds and for"),
+        (lease(context='for = "0m"'), "not a length of time"),
+        (lease(context="seconds = 0"), "context.seconds"),
+        (lease(context="seconds = 604801"), "context.seconds"),
+        (lease(context="mfa_age = -1"), "context.mfa_age"),
+        (lease(context="length = '1h'"), "unknown field `length`"),
+        (lease(context="tables = ['orders']"), "not a table's name"),
+        (lease(context="tables = [{ name = 'a.b', tag = [] }]"), "unknown field `tag`"),
+        (lease(context="profile = 'read-maskd'"), "there is no profile 'read-maskd'"),
+        (lease(context="profile = ''"), "there is no profile ''"),
+        (lease(context="requester = 'person:ben'"), "asks for themselves"),
+        (lease(action="lease:approve", context="requester = 'ben'"), "not a member: 'ben'"),
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused(installed, table, said):
+    (installed.home / "cases.toml").write_text(table)
+    assert said in installed("policy", "test", "cases.toml", expect=2).err
 
 
 def test_a_case_that_fails_says_what_was_found_and_who_decided(installed):
@@ -177,13 +267,73 @@ def test_explain_says_why_it_is_allowed(installed):
     assert answer.out.startswith("ALLOWED  permitted by engineer.scan\nrole engineer: group:dba\n")
 
 
-def test_explain_shows_what_the_documentation_shows(installed):
-    shown = next(one for one in blocks("") if one.startswith("$ holdfast policy explain"))
+@pytest.mark.parametrize(("place", "code"), [(0, 1), (1, 0)], ids=["denied", "lease"])
+def test_explain_shows_what_the_documentation_shows(installed, place, code):
+    shown = [one for one in blocks("") if one.startswith("$ holdfast policy explain")][place]
     command, _, expected = shown.partition("\n")
-    answer = installed(*command.split()[2:], expect=1)
-    assert answer.out == expected.replace(
-        "role engineer: group:dba\n", "role engineer: group:dba\nrole steward: person:ana\n"
+    answer = installed(*command.split()[2:], expect=code)
+    assert answer.out.replace("role steward: person:ana\n", "") == expected
+
+
+DORA = "person:dora@example.com"
+LEASE = ("policy", "explain", "--principal", DORA, "--target", "orders-prod", "--action")
+
+
+def test_explain_knows_the_wish_and_the_tags_of_the_settings(installed):
+    path = installed.home / "holdfast.toml"
+    path.write_text(
+        path.read_text() + '[targets.orders-prod.access]\ndsn_env = "BROKER_DSN"\n'
+        'tags = { "public.customers" = ["pii"], "public.\\"a,b\\"" = ["odd"] }\n'
     )
+    own(
+        installed,
+        blocks("cedar")[1] + 'permit (principal in Role::"steward", action, resource);'
+        '@id("all") forbid (principal, action == Action::"lease:approve", resource)'
+        'when { context.requester == "person:carl" };',
+    )
+
+    def explained(*words, action="lease:request", expect=0):
+        return installed(*LEASE, action, *words, "--json", expect=expect).json
+
+    words = ("--profile", "read-clear", "--for", "20m", "--ticket", "INC-1", "--mfa-age", "60")
+    told = explained(
+        *words, "--tables", "public.orders,public.customers", "--tag", "x", expect=None
+    )
+    assert told["wish"] == {
+        "requester": DORA,
+        "profile": "read-clear",
+        "seconds": 1200,
+        "tables": [
+            {"name": "public.customers", "tags": ["pii"]},
+            {"name": "public.orders", "tags": []},
+        ],
+        "tags": ["pii", "x"],
+        "open_findings": 0,
+        "ticket": "INC-1",
+        "mfa_age": 60,
+    }
+    told = explained(*words, "--open-findings", "2", expect=1)
+    assert told["wish"]["tags"] == ["odd", "pii"]  # of every table
+    assert "lease.drift" in [one["id"] for one in told["policies"]]
+    assert told["obligations"] is None
+    told = explained(*words, "--tables", 'public."a,b",public.orders', expect=None)
+    assert [one["tags"] for one in told["wish"]["tables"]] == [["odd"], []]
+    told = explained("--requester", "person:carl", action="lease:approve", expect=1)
+    assert [one["id"] for one in told["policies"]] == ["all"]
+    told = explained(action="lease:approve", expect=None)
+    assert told["wish"]["requester"] == "person:somebody-else"
+    told = explained("--mfa-age", "5", action="lease:break_glass")
+    assert told["obligations"] == {"approvals": 0, "groups": [], "max_seconds": 900}
+
+
+def test_explain_says_what_is_due_first(installed):
+    answer = installed(*LEASE, "lease:request", "--profile", "write")
+    assert answer.out.endswith("\nobligations  2 approvals; 1h at most\n")
+    answer = installed(*LEASE, "lease:request", "--for", "61m")
+    assert answer.out.endswith("61m is longer than that: such a request is refused\n")
+    answer = installed(*LEASE, "lease:break_glass")
+    assert answer.out.endswith("\nobligations  nobody has to agree; 15m at most\n")
+    assert "obligations" not in installed(*LEASE, "lease:read").out
 
 
 def test_explain_says_what_would_allow_it(installed):
@@ -214,6 +364,16 @@ def test_explain_knows_people_by_their_other_names(installed):
         (("person:ana", "record:read", "--target", "orders-prod"), "is asked of the log"),
         (("person:ana", "scan:read", "--target", "none"), "no target postgres:none"),
         (("person:ana", "policy:read", "--group", "a\nb"), "not a person's name"),
+        (("person:ana", "policy:read", "--for", "1h"), "for: policy:read is about no lease"),
+        (("person:ana", "lease:request"), "lease:request is asked of a target"),
+        (
+            ("person:ana", "lease:request", "--target", "orders-prod", "--profile", "x"),
+            "there is no profile 'x'",
+        ),
+        (
+            ("person:ana", "lease:request", "--target", "orders-prod", "--tables", "a.b,,c.d"),
+            "not a table's name: ''",
+        ),
     ],
 )
 def test_a_question_that_means_nothing_is_refused(installed, words, said):

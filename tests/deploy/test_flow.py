@@ -27,7 +27,7 @@ from chalicelib.drift import approval, schedule
 from chalicelib.drift.desk import Target
 from chalicelib.drift.scan import look
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.record import Actor
+from chalicelib.kernel.record import Actor, Draft
 from chalicelib.local.clock import SystemClock
 from chalicelib.settings import edit
 from chalicelib.wiring import cloud, packets
@@ -65,6 +65,14 @@ arn = "arn:aws:sts::123456789012:assumed-role/holdfast-people/*"
 [policy.roles]
 auditor = ["person:ana"]
 engineer = ["person:ana"]
+
+[profiles.read-config]
+actions = ["s3:GetObject"]
+
+[targets.config]
+kind = "sts"
+[targets.config.access]
+role_arn = "arn:aws:iam::123456789012:role/leased"
 """
 # What Lambda starts, and whose permissions it has, where the function's name does not say it.
 HANDLERS = {"APIHandler": ("app", "ApiHandlerRole")}
@@ -170,6 +178,7 @@ class World:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": "us-east-1",
+            "AWS_LAMBDA_FUNCTION_NAME": stack.physical_id(self.aws, logical, name=NAME),
             "LAMBDA_TASK_ROOT": str(self.root),
             "_HANDLER": f"app.{HANDLERS.get(logical, (logical.lower(),))[0]}",
             "PATH": os.environ["PATH"],
@@ -525,3 +534,65 @@ def test_a_bucket_without_a_lock_is_refused(aws, world):
     heard = refused.hear()
     assert heard["error"] == "StoreUnavailable"
     assert "does not keep evidence" in heard["message"]
+
+
+READ = {"actions": ["s3:GetObject"]}
+LEASE = "config.abcdefghijkm"
+
+
+def lease_that_is_over(world):
+    """A lease of a role, as its records have it, whose time was over a second ago."""
+    now = SystemClock().now()
+    ask = {
+        "request": LEASE,
+        "principal": "person:ana",
+        "break_glass": False,
+        "seed": "",
+        "profile": "read-config",
+        "gives": READ,
+        "tables": [],
+        "resources": [],
+        "seconds": 900,
+        "reason": "INC-1 look",
+        "ticket": "",
+        "policies": [],
+        "policy": "",
+        "obligations": {"approvals": 0, "groups": []},
+        "lapses_at": timestamp(now),
+    }
+    issuing = {"request": LEASE, "role": "hf_" + "a" * 26, "profile": READ, "sha256": ""}
+    issuing |= {"until": timestamp(now - timedelta(seconds=1)), "plan": {"assumes": {}}}
+    bodies = [
+        ("access.requested", ask),
+        ("lease.issuing", issuing),
+        ("lease.issued", {"request": LEASE, "role": "hf_" + "a" * 26}),
+    ]
+    drafts = [Draft(kind, "access:config", timestamp(now), ANA, body) for kind, body in bodies]
+    world.services.log.append(drafts)
+
+
+def sweep(world):
+    return world.run("Lease", {"source": "aws.events", "time": "2026-10-01T02:01:00Z"})
+
+
+def test_the_shipped_function_ends_leases_and_tells_of_them(aws, world):
+    iam = aws.client("iam")
+    iam.create_role(RoleName="leased", AssumeRolePolicyDocument="{}")
+    assert sweep(world) == {"targets": 1, "failed": 0, "told": 0}
+    heard = told(aws, world)
+    lease_that_is_over(world)
+    assert sweep(world)["told"] == 5
+    kinds = [one.record.kind for one in world.services.log.stream("access:config")]
+    assert kinds[-2:] == ["lease.ending", "lease.ended"]
+    [policy] = iam.list_role_policies(RoleName="leased")["PolicyNames"]
+    assert "hf_aaaa" in str(iam.get_role_policy(RoleName="leased", PolicyName=policy))
+    types = [one["detail-type"] for one in heard()]
+    assert types == ["access requested", *(f"lease {one}" for one in STEPS)]
+    assert not world.fsck().problems
+
+
+STEPS = ("issuing", "issued", "ending", "ended")
+
+
+def test_a_role_that_is_leased_is_dispatched_to_no_scan(world):
+    assert world.dispatch()["targets"] == 1

@@ -11,7 +11,14 @@ from support.stack import ROOT
 
 pytestmark = pytest.mark.xdist_group("deploy")
 
-FUNCTIONS = {"Dispatch": "dispatch", "Scan": "scan", "Overdue": "overdue", "Packet": "packet"}
+FUNCTIONS = {
+    "Dispatch": "dispatch",
+    "Scan": "scan",
+    "Overdue": "overdue",
+    "Packet": "packet",
+    "Lease": "lease",
+    "Grant": "grant",
+}
 API = "APIHandler"  # Chalice's names for what answers the routes
 MAX_UNZIPPED_BYTES = 120 * 10**6  # Lambda allows 250 MB
 ENVIRONMENT = {
@@ -25,6 +32,12 @@ ENVIRONMENT = {
     "HOLDFAST_SCAN_QUEUE",
     "HOLDFAST_PACKET_QUEUE",
     "HOLDFAST_EVENT_BUS",
+    "HOLDFAST_GRANT_FUNCTION",
+    "HOLDFAST_LEASE_FUNCTION",
+    "HOLDFAST_LEASE_QUEUE",
+    "HOLDFAST_LEASE_DEAD_LETTER_QUEUE",
+    "HOLDFAST_TIMER_GROUP",
+    "HOLDFAST_TIMER_ROLE",
     "HOLDFAST_PERIOD_MINUTES",
     "POWERTOOLS_SERVICE_NAME",
     "POWERTOOLS_METRICS_NAMESPACE",
@@ -100,7 +113,7 @@ def test_the_configuration_names_functions_that_are_there():
 
 def test_limits_of_the_configuration_reach_the_functions(template):
     config = json.loads((ROOT / ".chalice" / "config.json").read_text())["lambda_functions"]
-    for name in ("Dispatch", "Overdue", "Packet", API):
+    for name in ("Dispatch", "Overdue", "Packet", "Lease", "Grant", API):
         found, wanted = functions(template)[name], config[FUNCTIONS.get(name, "api_handler")]
         assert found["Timeout"] == wanted["lambda_timeout"]
         assert found["MemorySize"] == wanted["lambda_memory_size"]
@@ -160,6 +173,32 @@ def test_queues_are_read_in_batches_with_partial_failures(template, name, queue,
             },
         }
     }
+
+
+def test_leases_are_swept_every_minute_and_woken_by_timers(template):
+    events = functions(template)["Lease"]["Events"]
+    tick = events["LeaseTick"]
+    assert (tick["Type"], tick["Properties"]) == (
+        "Schedule",
+        {"Schedule": "rate(1 minute)", "State": {"Ref": "ScheduleState"}},
+    )
+    assert events["LeaseTimers"] == {
+        "Type": "SQS",
+        "Properties": {
+            "Queue": {"Fn::GetAtt": ["LeaseQueue", "Arn"]},
+            "BatchSize": 1,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": 4},
+        },
+    }
+    assert "Events" not in functions(template)["Grant"], "nothing starts it but other functions"
+
+
+def test_functions_that_are_called_are_called_as_the_environment_names_them(template):
+    told = template["Globals"]["Function"]["Environment"]["Variables"]
+    for name in ("Grant", "Lease"):
+        named = functions(template)[name]["FunctionName"]
+        assert named == told[f"HOLDFAST_{name.upper()}_FUNCTION"]
 
 
 def test_every_function_gets_the_environment(template):

@@ -10,7 +10,8 @@ from chalicelib.aws.writeonce import HOLD_ACTIONS
 
 pytestmark = pytest.mark.xdist_group("deploy")
 
-ROLES = {"DispatchRole", "ScanRole", "OverdueRole", "PacketRole", "ApiHandlerRole"}
+SIGNERS = {"DispatchRole", "ScanRole", "OverdueRole", "PacketRole", "LeaseRole", "ApiHandlerRole"}
+ROLES = SIGNERS | {"GrantRole"}  # which keeps no log
 
 # The adapters of a function, and what it does not use of them.
 STORES = ("writeonce", "derived", "documents", "signer")
@@ -19,9 +20,17 @@ ADAPTERS = {
     "ScanRole": (*STORES, "bucket", "secrets", "lock", "events", "passing"),
     "OverdueRole": (*STORES, "bucket", "secrets", "lock", "events", "passing"),
     "PacketRole": (*STORES, "bucket", "secrets", "lock", "passing", "parcels"),
-    "ApiHandlerRole": (*STORES, "bucket", "secrets", "lock", "passing", "parcels", "queue"),
+    "ApiHandlerRole": (
+        *(*STORES, "bucket", "secrets", "lock", "passing", "parcels", "queue"),
+        *("remote", "timers"),
+    ),
+    "LeaseRole": (*STORES, "bucket", "secrets", "lock", "remote", "timers", "role", "bus"),
+    "GrantRole": ("secrets", "login"),
 }
-NOT_A_TARGETS = ROLES - {"ScanRole"}  # they log in to no database
+NOT_A_TARGETS = ROLES - {"ScanRole", "GrantRole"}  # they log in to no database
+# Named by people, in parameters.
+BY_PARAMETER = {"DatabaseUsers", "LeasedRoles", "NotifyTopic", "NotifyBus"}
+SECRETS = {"TargetSecrets", "NotTheBrokersSecrets", "BrokerSecrets", "WebhookSecrets"}
 # What Lambda does with a function's role, and no code of ours. Sources: Lambda Developer Guide,
 # "Sending function logs", "SQS execution role permissions", "Configuring VPC access".
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -40,6 +49,8 @@ LAMBDA = {
     "OverdueRole": LOGGING | RECEIVING,
     "PacketRole": LOGGING | RECEIVING,
     "ApiHandlerRole": LOGGING,
+    "LeaseRole": LOGGING | RECEIVING,
+    "GrantRole": LOGGING | ATTACHING,
 }
 
 
@@ -117,7 +128,7 @@ def test_holds_are_the_operators_alone_and_nobodys_without_them(template):
 @pytest.mark.parametrize("role", sorted(ROLES))
 def test_a_function_acts_on_resources_of_this_stack(template, role):
     for name, statement in policies(template):
-        if name == role and statement["Sid"] not in {"TargetSecrets", "DatabaseUsers"}:
+        if name == role and statement["Sid"] not in BY_PARAMETER | SECRETS:
             for resource in many(statement["Resource"]):
                 if resource != "*":
                     assert re.search(r"'(Ref|Fn::GetAtt|Fn::Sub)'", str(resource))
@@ -133,12 +144,58 @@ def test_only_the_scan_function_reads_secrets_of_targets(template):
             if name == role and "secretsmanager:GetSecretValue" in one["Action"]
             for resource in many(one["Resource"])
         }
-        assert named == {str({"Ref": "SealSecret"})}
+        webhooks = {str(secrets_named("webhook/*"))} if role == "LeaseRole" else set()
+        assert named == {str({"Ref": "SealSecret"})} | webhooks
 
 
-def test_the_api_reads_packets_and_writes_none(template):
+def secrets_named(rest):
+    """The secrets of the prefix whose names go on with this."""
+    arn = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
+    return {"Fn::Sub": f"{arn}${{SecretPrefix}}{rest}"}
+
+
+def test_what_makes_leases_is_read_by_the_grant_function_alone(template):
+    """A broker's role makes roles: a scan needs none of that."""
+    found = {(name, one["Sid"]): one for name, one in policies(template) if name in ROLES}
+    deny = found["ScanRole", "NotTheBrokersSecrets"]
+    assert deny["Effect"] == "Deny"
+    assert deny["Action"] == found["ScanRole", "TargetSecrets"]["Action"]
+    assert deny["Resource"] == [secrets_named("broker/*"), secrets_named("webhook/*")]
+    assert found["GrantRole", "BrokerSecrets"]["Resource"] == secrets_named("broker/*")
+
+
+def test_roles_are_leased_by_the_lease_function_alone(template):
+    """Whoever is on the internet talks to the API's function: it calls, and may do neither."""
+    for role in ROLES - {"LeaseRole"}:
+        assert not {"sts:AssumeRole", "iam:PutRolePolicy"} & stack.allowed(template, role)
+    found = {one["Sid"]: one for name, one in policies(template) if name == "LeaseRole"}
+    assert found["LeasedRoles"]["Resource"] == {"Ref": "LeasedRoleArns"}
+
+
+@pytest.mark.parametrize("role", ["ApiHandlerRole", "LeaseRole"])
+def test_only_the_scheduler_is_passed_the_role_of_timers(template, role):
+    found = {one["Sid"]: one for name, one in policies(template) if name == role}
+    assert found["TimersSend"]["Resource"] == {"Fn::GetAtt": ["TimerRole", "Arn"]}
+    assert found["TimersSend"]["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}
+    }
+
+
+def test_timers_send_to_the_queue_of_leases_and_do_nothing_else(template):
+    (found,) = (one for name, one in policies(template) if name == "TimerRole")
+    assert found["Action"] == "sqs:SendMessage"
+    queues = ["LeaseQueue", "LeaseDeadLetterQueue"]
+    assert found["Resource"] == [{"Fn::GetAtt": [one, "Arn"]} for one in queues]
+    trust = template["Resources"]["TimerRole"]["Properties"]["AssumeRolePolicyDocument"]
+    (statement,) = trust["Statement"]
+    assert statement["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert set(statement["Condition"]) == {"StringEquals", "ArnEquals"}
+
+
+@pytest.mark.parametrize("role", ["ApiHandlerRole", "LeaseRole"])
+def test_packets_are_not_written_by_who_builds_none(template, role):
     """A function that is taken over must not hand out another packet than was built."""
-    found = {one["Sid"]: one for name, one in policies(template) if name == "ApiHandlerRole"}
+    found = {one["Sid"]: one for name, one in policies(template) if name == role}
     deny = found["PacketsAreNotItsOwn"]
     assert deny["Effect"] == "Deny"
     assert set(deny["Action"]) == {"s3:PutObject", "s3:DeleteObject"}
@@ -146,13 +203,14 @@ def test_the_api_reads_packets_and_writes_none(template):
     assert "s3:GetObject" in found["DerivedObjects"]["Action"]
 
 
-def test_network_interfaces_are_for_lambda_and_not_for_the_code(template):
-    found = {one["Sid"]: one for name, one in policies(template) if name == "ScanRole"}
+@pytest.mark.parametrize("role", ["ScanRole", "GrantRole"])
+def test_network_interfaces_are_for_lambda_and_not_for_the_code(template, role):
+    found = {one["Sid"]: one for name, one in policies(template) if name == role}
     allow, deny = found["NetworkInterfaces"], found["NoNetworkInterfacesFromCode"]
     assert deny["Effect"] == "Deny"
     assert deny["Action"] == allow["Action"]
     assert deny["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
-    file = template["Resources"]["ScanRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    file = template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]
     conditions = [one["Fn::If"][0] for one in file["Statement"] if "Fn::If" in one]
     assert conditions == ["HasDatabaseUsers", "InVpc", "InVpc"]
 
@@ -169,12 +227,12 @@ def test_only_the_functions_and_operators_sign(template):
         one["Fn::Sub"].split(":role/")[1]
         for one in sign["Condition"]["ArnEquals"]["aws:PrincipalArn"]
     }
-    roles = {template["Resources"][role]["Properties"]["RoleName"]["Fn::Sub"] for role in ROLES}
+    roles = {template["Resources"][role]["Properties"]["RoleName"]["Fn::Sub"] for role in SIGNERS}
     assert named == roles
     assert operators["Condition"]["ArnEquals"] == {"aws:PrincipalArn": {"Ref": "OperatorRoleArns"}}
 
 
-@pytest.mark.parametrize("role", sorted(ROLES))
+@pytest.mark.parametrize("role", sorted(SIGNERS))
 def test_a_function_signs_with_the_log_s_key_and_no_former_one(template, role):
     (found,) = (one for name, one in policies(template) if (name, one["Sid"]) == (role, "Sign"))
     stacks = {"Fn::GetAtt": ["SigningKey", "Arn"]}
@@ -195,7 +253,7 @@ def test_only_the_functions_and_operators_write(template, bucket):
     assert condition == "HasOperators"
     named = {one["Fn::Sub"].split(":role/")[1] for one in functions}
     assert named == {
-        template["Resources"][role]["Properties"]["RoleName"]["Fn::Sub"] for role in ROLES
+        template["Resources"][role]["Properties"]["RoleName"]["Fn::Sub"] for role in SIGNERS
     }
     (separator, (also, parts)) = both["Fn::Split"][0], both["Fn::Split"][1]["Fn::Join"]
     assert (separator, also) == (",", ",")
@@ -335,7 +393,11 @@ def test_bucket_policies_cover_bucket_and_objects(template):
 
 
 @pytest.mark.parametrize(
-    "queue", ["ScanQueue", "DeadLetterQueue", "PacketQueue", "PacketDeadLetterQueue"]
+    "queue",
+    [
+        *("ScanQueue", "DeadLetterQueue", "PacketQueue", "PacketDeadLetterQueue"),
+        *("LeaseQueue", "LeaseDeadLetterQueue"),
+    ],
 )
 def test_queues_deny_plain_transport(template, queue):
     (statement,) = [one for name, one in policies(template) if name == f"{queue}Policy"]

@@ -47,13 +47,14 @@ def test_what_is_left_out_is_what_moto_does_not_know(template):
     known = get_model_map()
     kinds = {one["Type"] for one in stack.plain(template)["Resources"].values()}
     unknown = {kind for kind in kinds if kind not in known}
-    assert unknown == set(stack.LEFT_OUT) | {"AWS::SecretsManager::Secret"}
+    by_calls = {"AWS::Scheduler::ScheduleGroup", "AWS::SecretsManager::Secret"}
+    assert unknown == set(stack.LEFT_OUT) | by_calls
     assert all(stack.LEFT_OUT.values())
 
 
 def test_functions_are_told_what_the_outputs_say(aws, template):
     outputs = stack.create_stack(aws, template)
-    for function in ("Dispatch", "Scan", "Overdue", "Packet", "APIHandler"):
+    for function in ("Dispatch", "Scan", "Overdue", "Packet", "Lease", "Grant", "APIHandler"):
         told = stack.environment(aws, function)
         for name, value in outputs.items():
             variable = "".join(f"_{c}" if c.isupper() else c for c in name).upper()
@@ -201,11 +202,12 @@ def test_parameters_take_effect(aws, template):
     assert function["Configuration"]["MemorySize"] == 2048
     assert int(function["Concurrency"]["ReservedConcurrentExecutions"]) == 40
     mappings = client.list_event_source_mappings()["EventSourceMappings"]
-    assert sorted(one["ScalingConfig"]["MaximumConcurrency"] for one in mappings) == [2, 2, 40]
+    assert sorted(one["ScalingConfig"]["MaximumConcurrency"] for one in mappings) == [2, 2, 4, 40]
     assert {tuple(one["FunctionResponseTypes"]) for one in mappings} == {
         ("ReportBatchItemFailures",)
     }
-    (finding,) = aws.client("events").list_rules(EventBusName=outputs["EventBus"])["Rules"]
+    rules = aws.client("events").list_rules(EventBusName=outputs["EventBus"])["Rules"]
+    (finding,) = (one for one in rules if "FindingRule" in one["Name"])
     pattern = json.loads(finding["EventPattern"])
     assert pattern["detail"] == {"severity": ["critical", "high", "medium"]}
 
@@ -228,7 +230,7 @@ def policy_of(aws, function):
     return {one["Sid"]: one["Resource"] for one in document["Statement"] if one}
 
 
-@pytest.mark.parametrize("function", ["Dispatch", "Scan", "Overdue", "Packet", "Api"])
+@pytest.mark.parametrize("function", ["Dispatch", "Scan", "Overdue", "Packet", "Lease", "Api"])
 def test_roles_name_what_the_stack_made(aws, template, function):
     outputs = stack.create_stack(aws, template)
     resources = policy_of(aws, function)
@@ -236,7 +238,8 @@ def test_roles_name_what_the_stack_made(aws, template, function):
     assert resources["Sign"] == outputs["SigningKey"]
     assert resources["Documents"].endswith(f":table/{outputs['DocumentsTable']}")
     assert resources["SealSecret"] == outputs["SealSecret"]
-    assert not {"NetworkInterfaces", "DatabaseUsers"} & set(resources)
+    optional = {"NetworkInterfaces", "DatabaseUsers", "LeasedRoles", "NotifyTopic", "NotifyBus"}
+    assert not optional & set(resources)
 
 
 def test_private_databases_are_reached_from_their_vpc(aws, template):
@@ -264,6 +267,37 @@ def test_private_databases_are_reached_from_their_vpc(aws, template):
         FunctionName=stack.physical_id(aws, "Scan")
     )
     assert scan["VpcConfig"]["SubnetIds"] == [subnet]
-    resources = policy_of(aws, "Scan")
-    assert resources["NetworkInterfaces"] == "*"
-    assert resources["DatabaseUsers"] == [user]
+    for function in ("Scan", "Grant"):
+        resources = policy_of(aws, function)
+        assert resources["NetworkInterfaces"] == "*"
+        assert resources["DatabaseUsers"] == [user]
+    client = aws.client("lambda")
+    for function, there in (("Grant", [subnet]), ("Lease", [])):
+        found = client.get_function_configuration(FunctionName=stack.physical_id(aws, function))
+        assert found.get("VpcConfig", {}).get("SubnetIds", []) == there, function
+
+
+def test_what_leases_need_is_named_by_parameters(aws, template):
+    role = "arn:aws:iam::123456789012:role/leased"
+    topic = "arn:aws:sns:us-east-1:123456789012:told"
+    bus = "arn:aws:events:us-east-1:123456789012:event-bus/told"
+    parameters = {"LeasedRoleArns": role, "NotifyTopicArn": topic, "NotifyBusArn": bus}
+    stack.create_stack(aws, template, parameters=parameters)
+    resources = policy_of(aws, "Lease")
+    assert resources["LeasedRoles"] == [role]
+    assert (resources["NotifyTopic"], resources["NotifyBus"]) == (topic, bus)
+
+
+def test_a_timer_that_is_not_worked_off_is_kept(aws, template):
+    outputs = stack.create_stack(aws, template)
+    client = aws.client("sqs")
+    urls = [
+        client.get_queue_url(QueueName=outputs[name].rpartition(":")[2])["QueueUrl"]
+        for name in ("LeaseQueue", "LeaseDeadLetterQueue")
+    ]
+    found = client.get_queue_attributes(QueueUrl=urls[0], AttributeNames=["All"])["Attributes"]
+    redrive = json.loads(found["RedrivePolicy"])
+    assert redrive["deadLetterTargetArn"] == outputs["LeaseDeadLetterQueue"]
+    assert int(redrive["maxReceiveCount"]) == 5
+    groups = aws.client("scheduler").list_schedule_groups()["ScheduleGroups"]
+    assert outputs["TimerGroup"] in [one["Name"] for one in groups]

@@ -65,6 +65,9 @@ def test_parameters_are_constrained(template):
         ("VpcId", "subnet-1"),
         ("SecretPrefix", ""),
         ("SecretPrefix", "holdfast/*"),
+        ("NotifyTopicArn", "topic"),
+        ("NotifyTopicArn", "arn:aws:sns:eu-west-1:123456789012:x.fifo"),
+        ("NotifyBusArn", "arn:aws:events:eu-west-1:123456789012:rule/x"),
     ],
 )
 def test_patterns_refuse(template, name, bad):
@@ -150,6 +153,8 @@ def test_a_message_stays_hidden_for_longer_than_its_function_runs(template):
     queues = properties(template, "AWS::SQS::Queue")
     overdue = template["Resources"]["Overdue"]["Properties"]["Timeout"]
     assert queues["DeadLetterQueue"]["VisibilityTimeout"] >= overdue + 60
+    lease = template["Resources"]["Lease"]["Properties"]["Timeout"]
+    assert queues["LeaseQueue"]["VisibilityTimeout"] >= lease + 60
     packet = template["Resources"]["Packet"]["Properties"]["Timeout"]
     assert queues["PacketQueue"]["VisibilityTimeout"] >= packet + 60
 
@@ -322,7 +327,7 @@ def test_alarms_reach_somebody(template):
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
         assert alarm["AlarmDescription"].endswith("."), name
         assert alarm["TreatMissingData"] == (
-            "breaching" if name == "DispatchSilentAlarm" else "notBreaching"
+            "breaching" if name in {"DispatchSilentAlarm", "LeaseSilentAlarm"} else "notBreaching"
         ), name
     watched = {
         (alarm["MetricName"], dimension["Value"]["Ref"])
@@ -336,14 +341,19 @@ def test_alarms_reach_somebody(template):
         assert {("Errors", function), ("Throttles", function)} < watched
 
 
-def test_silence_alarms_only_while_something_is_scheduled(template):
-    alarm = template["Resources"]["DispatchSilentAlarm"]["Properties"]
+@pytest.mark.parametrize("name", ["DispatchSilentAlarm", "LeaseSilentAlarm"])
+def test_silence_alarms_only_while_something_is_scheduled(template, name):
+    alarm = template["Resources"][name]["Properties"]
     assert alarm["ActionsEnabled"] == {"Fn::If": ["Scheduled", True, False]}
     assert template["Parameters"]["ScheduleState"]["Default"] == "DISABLED"
 
 
 def test_queues_are_counted_a_target(template):
-    for queue in properties(template, "AWS::SQS::Queue").values():
+    for name, queue in properties(template, "AWS::SQS::Queue").items():
+        if name in {"LeaseQueue", "LeaseDeadLetterQueue"}:  # a timer is for one lease
+            assert "FifoQueue" not in queue
+            assert queue["SqsManagedSseEnabled"] is True
+            continue
         assert queue["FifoQueue"] is True
         assert queue["ContentBasedDeduplication"] is False
         assert queue["DeduplicationScope"] == "messageGroup"
@@ -351,13 +361,13 @@ def test_queues_are_counted_a_target(template):
         assert queue["SqsManagedSseEnabled"] is True
 
 
-def test_only_the_scan_function_is_in_the_vpc(template):
+def test_only_what_logs_in_to_databases_is_in_the_vpc(template):
     inside = {
         name
         for name, one in properties(template, "AWS::Serverless::Function").items()
         if "VpcConfig" in one
     }
-    assert inside == {"Scan"}
+    assert inside == {"Scan", "Grant"}
     for kind in ("AWS::EC2::VPCEndpoint", "AWS::EC2::SecurityGroup"):
         for name in properties(template, kind):
             assert template["Resources"][name]["Condition"] == "WithEndpoints"
@@ -382,4 +392,4 @@ def test_metrics_that_are_watched_are_counted(template):
 
 def test_the_dashboard_is_json(template):
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(body)["widgets"]) == 6
+    assert len(json.loads(body)["widgets"]) == 7

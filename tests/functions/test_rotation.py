@@ -54,6 +54,12 @@ def house(strict_aws, tmp_path, monkeypatch):
         "scan_queue": "https://sqs.us-east-1.amazonaws.com/123456789012/none.fifo",
         "packet_queue": "https://sqs.us-east-1.amazonaws.com/123456789012/none.fifo",
         "event_bus": name,
+        "grant_function": "test-grant",
+        "lease_function": "test-lease",
+        "lease_queue": "arn:aws:sqs:us-east-1:123456789012:lease",
+        "lease_dead_letter_queue": "arn:aws:sqs:us-east-1:123456789012:lease-dead",
+        "timer_group": "test",
+        "timer_role": "arn:aws:iam::123456789012:role/timer",
         "period_minutes": "15",
     }
     for field, value in told.items():

@@ -154,6 +154,27 @@ def test_the_page_has_every_status_that_an_operation_can_answer_with():
     assert documented <= told
 
 
+def test_the_page_says_how_each_route_of_access_fails_and_no_more():
+    """Each status that the page explains is one that the document has, for each route."""
+    of_access = [one for one in ROUTES if one.run.__module__.endswith((".requests", ".review"))]
+    text = PAGE.partition("\n## Access\n")[2].partition("\n## ")[0]
+    header, _, *lines = (
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    )
+    explained = {
+        ("GET" if cells[0].startswith("GET") else "POST", cells[0].rpartition("/")[2]): cells
+        for cells in lines
+    }
+    for route in of_access:
+        cells = explained[route.method, route.path.rpartition("/")[2]]
+        responses = DOCUMENT["paths"][route.path.removeprefix("/v1")][route.method.lower()]
+        for status, cell in zip(header[1:], cells[1:], strict=True):
+            assert not cell or status in responses["responses"], (route.name, status)
+    assert {(one.method, one.path.rpartition("/")[2]) for one in of_access} == set(explained)
+
+
 def codes():
     """The statuses that the source gives codes to, and those of the tree of errors."""
     found = set()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
 
 from chalicelib.http import replay
 from chalicelib.http.problem import Refused
-from chalicelib.kernel.errors import StoreUnavailable
 
 SCAN = {"target": "stock"}
 
@@ -89,34 +87,9 @@ def test_what_failed_is_tried_anew_under_its_key(place):
         assert "idempotent-replayed" not in answer.headers
 
 
-class _Lost:
-    """A store of answers whose last write never comes: the process is gone."""
-
-    def __init__(self, inner):
-        self.inner = inner
-        self.dead = False
-
-    def get(self, key):
-        return self.inner.get(key)
-
-    def list(self, *args, **more):
-        return self.inner.list(*args, **more)
-
-    def swap(self, key, expected, value, **more):
-        if self.dead and key.startswith("answer/"):
-            raise StoreUnavailable("gone")
-        version = self.inner.swap(key, expected, value, **more)
-        self.dead = self.dead or key.startswith("answer/")
-        return version
-
-
 def test_a_crash_between_the_deed_and_its_answer_starts_nothing_twice(place):
     token = place.token("eng", "engineer")
-    whole = place.office
-    lost = replace(whole.backend, passing=_Lost(whole.backend.passing))
-    place.office = replace(whole, backend=lost)
-    first = place.post("/v1/scans", token, SCAN, key="one")
-    place.office = whole
+    first = place.lose("/v1/scans", token, SCAN)
     answer = place.post("/v1/scans", token, SCAN, key="one")
     assert (answer.status, answer.code) == (409, "in_progress")  # for all that anybody knows
     place.clock.pass_(seconds=replay.BUSY_SECONDS + 1)
@@ -127,11 +100,7 @@ def test_a_crash_between_the_deed_and_its_answer_starts_nothing_twice(place):
 
 def crashing(place, token, path, body, **more):
     """A request whose process is gone after its deed, before its answer was kept."""
-    whole = place.office
-    lost = replace(whole.backend, passing=_Lost(whole.backend.passing))
-    place.office = replace(whole, backend=lost)
-    first = place.post(path, token, body, key="one", **more)
-    place.office = whole
+    first = place.lose(path, token, body, **more)
     place.clock.pass_(seconds=replay.BUSY_SECONDS + 1)
     return first
 

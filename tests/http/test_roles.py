@@ -21,6 +21,12 @@ OF_PEOPLE = {"baseline:approve", "finding:suppress", "finding:accept"}
 # Whoever may not look is not told whether it is there.
 HIDDEN = {"finding", "scan", "proposal", "suppress", "accept"}
 LISTS = {"targets", "scans", "findings"}
+LEASES = [one for one in ROUTES if one.action.startswith("lease:")]
+OTHERS = [one for one in ROUTES if one.action and one not in LEASES]
+INVISIBLE = "\u202e"  # refused in a comment, once policies have been asked
+
+
+WISH = {"profile": "read-masked", "reason": "because", "seconds": 7_200}  # twice what is permitted
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +44,7 @@ def request(place, route):
         proposal=place.reading,
         packet=place.packet,
         record=3,
+        request=place.broken if route.name == "request_review" else place.asked,
     )
     finding = place.get("/v1/findings", reader).json["items"][0]["id"]
     path = path.replace("F-", finding)
@@ -48,6 +55,15 @@ def request(place, route):
         "propose": {"comment": "c"},
         "approve": {"proposal": "B-00000000"},
         "packet_make": {"from": "2026-10-01", "to": "2026-10-01"},
+        "request": {**WISH, "target": "orders"},
+        "request_amend": WISH,
+        "request_approve": {"seen": "0" * 64},
+        "request_deny": {"comment": INVISIBLE},
+        "request_review": {"comment": f"seen {INVISIBLE}"},
+        "request_withdraw": {},
+        "credential": {},
+        "renew": {"seconds": 600},
+        "revoke": {"comment": INVISIBLE},
     }
     query = "?old=1" if route.name == "consistency" else ""
     return route.method, path + query, bodies.get(route.name)
@@ -55,7 +71,7 @@ def request(place, route):
 
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
 @pytest.mark.parametrize("role", MAY)
-@pytest.mark.parametrize("route", [one for one in ROUTES if one.action], ids=lambda one: one.name)
+@pytest.mark.parametrize("route", OTHERS, ids=lambda one: one.name)
 def test_each_role_may_what_the_page_says_and_nothing_else(world, route, role, kind):
     token = world.token("cara", *([role] if role != "none" else []), kind=kind)
     method, path, body = request(world, route)
@@ -73,6 +89,55 @@ def test_each_role_may_what_the_page_says_and_nothing_else(world, route, role, k
     else:
         assert (answer.status, answer.code) == (403, "forbidden")
         assert route.action in answer.json["detail"]
+
+
+READERS = ("engineer", "approver", "auditor", "operator")
+# Who may do it to what somebody else asked for, and how they are refused in the end.
+OTHERS_OWN = {
+    "request_approve": (("approver",), 412, "precondition_failed"),
+    "request_deny": (("approver",), 400, "usage_error"),
+    "request_review": (("approver",), 400, "usage_error"),
+    "revoke": (("approver", "operator"), 400, "usage_error"),
+}
+PEOPLE = {"request_approve", "request_deny", "request_review"}
+
+
+def expected(name, role, kind):
+    """What a route of leases answers whoever did not ask for the lease."""
+    if name == "request":  # where it may be asked for, it may not for so long
+        return 403, "not_allowed" if role in {"engineer", "pipeline"} else "forbidden"
+    if name == "access_review":
+        return (200, None) if role in READERS else (403, "forbidden")
+    if role not in READERS:
+        return 404, "not_found"
+    if name not in OTHERS_OWN or (name in PEOPLE and kind is not Kind.PERSON):
+        return 403, "not_allowed"
+    may, status, code = OTHERS_OWN[name]
+    return (status, code) if role in may else (403, "forbidden")
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
+@pytest.mark.parametrize("role", MAY)
+@pytest.mark.parametrize("route", LEASES, ids=lambda one: one.name)
+def test_each_role_may_with_leases_what_the_page_says_and_nothing_else(world, route, role, kind):
+    token = world.token("cara", *([role] if role != "none" else []), kind=kind)
+    size = world.log.size()
+    answer = world.ask(*request(world, route)[:2], token, request(world, route)[2])
+    status, code = expected(route.name, role, kind)
+    assert (answer.status, answer.json.get("code")) == (status, code), answer.body
+    assert world.log.size() == size
+
+
+@pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.value)
+@pytest.mark.parametrize("role", MAY)
+def test_requests_are_shown_to_whoever_may_read_leases(world, role, kind):
+    token = world.token("cara", *([role] if role != "none" else []), kind=kind)
+    found = {one["id"] for one in world.get("/v1/requests", token).json["items"]}
+    ids = {world.asked, world.held, world.broken}
+    assert found == (ids if role in READERS else set())
+    for one in ids:
+        answer = world.get(f"/v1/requests/{one}", token)
+        assert answer.status == (200 if role in READERS else 404)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda one: one.name)
@@ -143,10 +208,19 @@ def test_a_target_that_is_forbidden_looks_as_one_that_is_not_there(partly, who):
         ("POST", "/v1/targets/{}/baseline/proposals", {}),
         ("POST", "/v1/targets/{}/baseline/approvals", {"proposal": "B-00000000"}),
         ("POST", "/v1/scans", {"target": "{}"}),
+        ("POST", "/v1/requests", {**WISH, "target": "{}"}),
+        ("POST", "/v1/requests", {**WISH, "target": "postgres:{}", "break_glass": True}),
+        ("POST", "/v1/requests", {**WISH, "target": "{}", "profile": "nowhere"}),
+        ("GET", "/v1/requests?target={}", None),
+        ("GET", "/v1/requests/{}.abcdefghijkm", None),
+        ("POST", "/v1/leases/{}.abcdefghijkm/credential", {}),
+        ("GET", "/v1/targets/{}/access", None),
     ):
         answers = []
         for name in ("orders", "nowhr0"):
-            asked = None if body is None else {k: v.format(name) for k, v in body.items()}
+            asked = None if body is None else {**body}
+            if asked and "target" in asked:
+                asked["target"] = asked["target"].format(name)
             answers.append(partly.ask(method, path.format(name), token, asked))
         assert answers[0].status in {403, 404}
         assert alike(answers[0]) == alike(answers[1]), path

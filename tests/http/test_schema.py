@@ -56,6 +56,7 @@ def real(place, case):
         "proposal": place.reading,
         "packet": place.packet,
         "record": 3,
+        "request": place.held if "/leases/" in case.path else place.asked,
     }
     for name in case.path_parameters or {}:
         case.path_parameters[name] = there[name]
@@ -65,6 +66,13 @@ def real(place, case):
             body["findings"] = [there["finding"]]
         if "target" in body:
             body["target"] = "stock"
+        if "profile" in body:
+            body |= {"profile": "read-clear", "tables": [], "resources": [], "break_glass": False}
+            body |= {"reason": "because", "seconds": 600, "ticket": ""}
+            if "target" in body:
+                body["target"] = "orders"
+            else:
+                del body["break_glass"]
     if case.query and "target" in case.query:
         case.query["target"] = "orders"
     return case

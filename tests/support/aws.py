@@ -196,6 +196,9 @@ def _call(environ, moto):
         raw = environ.get("RAW_URI", environ["PATH_INFO"]).split("?")[0]
         bucket, _, key = unquote(raw.lstrip("/")).partition("/")
         operation = aws_strict.s3_operation(method, bucket, key, query, headers)
+    elif service == "scheduler" and environ["PATH_INFO"].startswith("/schedules/"):
+        verb = {"POST": "Create", "PUT": "Update", "DELETE": "Delete"}.get(method, "Get")
+        operation = f"{verb}Schedule"
     elif "x-amz-target" in headers:
         operation = headers["x-amz-target"].rpartition(".")[2]
     else:

@@ -2,18 +2,21 @@
 
 Requests go through WSGI, as a server gives them to the application; nothing listens. Workers are
 those of ``serve``, a delivery at a time. The clock goes on by a millisecond whenever it is read.
+What is leased is in memory too, and its passwords are found nowhere else by chance.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import secrets
 import threading
 import urllib.parse
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from support.desk import MemorySource, propose_state, quiet
+from support.grants import Cluster, MemoryGrantor
 
 from chalicelib import settings
 from chalicelib.access.principal import Kind
@@ -25,6 +28,7 @@ from chalicelib.evidence.group import GroupJournal
 from chalicelib.http import office as offices
 from chalicelib.http.gate import Gate
 from chalicelib.http.server import Application
+from chalicelib.kernel.errors import StoreUnavailable
 from chalicelib.kernel.record import Actor
 from chalicelib.local.queue import SqliteQueue
 from chalicelib.wiring import backend as backends
@@ -41,6 +45,11 @@ dsn_env = "ORDERS_DSN"
 env = "prod"
 approvals = 2
 
+[targets.orders.access]
+dsn_env = "ORDERS_BROKER_DSN"
+schemas = ["public", "sales"]
+tags = { "public.customers" = ["pii"] }
+
 [targets.stock]
 dsn_env = "STOCK_DSN"
 env = "dev"
@@ -49,20 +58,54 @@ UNBOUNDED = "[api]\nrequests_per_second = 1000000\nburst = 1000000\n"
 
 
 class TickingClock:
-    """A millisecond passes with every look; for any number of threads."""
+    """A ``step``, a millisecond, passes with every look; for any number of threads."""
 
     def __init__(self):
+        self.step = timedelta(milliseconds=1)
         self._moment = START
         self._lock = threading.Lock()
 
     def now(self):
         with self._lock:
-            self._moment += timedelta(milliseconds=1)
+            self._moment += self.step
             return self._moment
 
     def pass_(self, **much):
         with self._lock:
             self._moment += timedelta(**much)
+
+
+class Lost:
+    """A store of answers whose last write never comes: the process is gone."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.dead = False
+
+    def get(self, key):
+        return self.inner.get(key)
+
+    def list(self, *args, **more):
+        return self.inner.list(*args, **more)
+
+    def swap(self, key, expected, value, **more):
+        if self.dead and key.startswith("answer/"):
+            raise StoreUnavailable("gone")
+        version = self.inner.swap(key, expected, value, **more)
+        self.dead = self.dead or key.startswith("answer/")
+        return version
+
+
+class Vaulted(Cluster):
+    """A cluster that remembers all passwords that it ever had; for any number of threads."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.passwords = []
+
+    def password(self):
+        self.passwords.append(secrets.token_urlsafe(24))
+        return self.passwords[-1]
 
 
 @dataclass(frozen=True)
@@ -96,6 +139,8 @@ class Place:
         self._first = self.path.read_text()
         self.lines = []
         self.sources = {}
+        self.cluster = Vaulted(self.clock)
+        self.hook = lambda _point: None
         self.queue = SqliteQueue(folder / ".holdfast" / "queue.db", self.clock)
         self._group = group
         self.configure(settings_text)
@@ -108,12 +153,20 @@ class Place:
         self.path.write_text(self._first + settings_text)
         found = local.connect(settings.load(self.path))
         journal = GroupJournal(found.desk.journal) if self._group else found.desk.journal
-        self.services = replace(found, desk=replace(found.desk, clock=self.clock, journal=journal))
+        self.services = replace(
+            found,
+            desk=replace(found.desk, clock=self.clock, journal=journal),
+            grantor=self.grantor,
+        )
         self.backend = backends.local(self.services, self.queue)
         self.office = offices.office(self.services, self.backend, local.pause)
         self.gate = Gate(lambda: self.office, self.lines.append)
         for one in self.services.settings.targets():
             self.sources.setdefault(one.stream, MemorySource(self.clock, database()))
+
+    def grantor(self, target):
+        """Whoever makes credentials; ``hook(point)`` hears of it, see ``support.grants``."""
+        return MemoryGrantor(target.stream, self.cluster, self.hook)
 
     @property
     def desk(self):
@@ -163,6 +216,16 @@ class Place:
     def post(self, path, token=None, body=None, **more):
         return self.ask("POST", path, token, {} if body is None else body, **more)
 
+    def lose(self, path, token, body=None, *, key="one", **more):
+        """A POST whose process is gone after its deed, before its answer was kept."""
+        whole = self.office
+        lost = replace(whole.backend, passing=Lost(whole.backend.passing))
+        self.office = replace(whole, backend=lost)
+        try:
+            return self.post(path, token, body, key=key, **more)
+        finally:
+            self.office = whole
+
     def bench(self):
         return Bench(self.services, self.desk, self.backend, lambda one: self.sources[one.stream])
 
@@ -196,6 +259,20 @@ class Place:
         for one in approvers:
             approval.approve(self.desk, target, actor=one)
 
+    def request(self, token, **more):
+        """The id of a request for access that is waiting to be agreed to."""
+        body = {"target": "orders", "profile": "read-clear", "reason": "INC-1", **more}
+        answer = self.post("/v1/requests", token, body)
+        assert answer.status == 200, answer.body
+        return answer.json["id"]
+
+    def approved(self, token, **more):
+        """The same, agreed to by Ben, who is an approver."""
+        request = self.request(token, **more)
+        path = f"/v1/requests/{request}/approvals"
+        assert self.post(path, self.token("ben", "approver")).status == 200
+        return request
+
     def records(self, kind=None):
         """The log's records, of one kind."""
         return [one for one in self.log.read() if kind in {None, one.record.kind}]
@@ -223,7 +300,11 @@ def drift(source, count=3):
 
 
 def furnished(folder, *, key="packet", **options):
-    """A place with findings, a baseline in force, an open proposal, and a packet that is built."""
+    """A place with findings, a baseline in force, an open proposal, and a packet that is built.
+
+    Also requests for access by whoever is called ``everything``: ``asked`` waits for approval,
+    ``held`` for its requester, and ``broken`` broke the glass, is over, and was not looked at.
+    """
     place = Place(folder, **options)
     place.sign("orders", BEN, CHLOE)
     place.sign("stock", BEN)
@@ -239,6 +320,12 @@ def furnished(folder, *, key="packet", **options):
     path = "/v1/targets/stock/baseline/proposals"
     place.reading = place.post(path, engineer, body).json["id"]
     place.work()
+    everything = place.token("everything", *ROLES)
+    place.asked = place.request(everything)
+    place.held = place.approved(everything)
+    place.broken = place.request(everything, break_glass=True)
+    for path in ("credential", "revoke"):
+        assert place.post(f"/v1/leases/{place.broken}/{path}", everything).status == 200
     return place
 
 

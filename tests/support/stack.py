@@ -365,12 +365,19 @@ def _bus(aws, _name, properties):
     return name, aws.client("events").create_event_bus(Name=name)["EventBusArn"]
 
 
+def _timers(aws, _name, properties):
+    name = properties["Name"]
+    made = aws.client("scheduler").create_schedule_group(Name=name)
+    return name, made["ScheduleGroupArn"]
+
+
 # Why: moto's CloudFormation makes buckets without lock, versioning or lifecycle, every KMS key
-# symmetric, and buses that nothing can refer to; it does not know secrets.
+# symmetric, and buses that nothing can refer to; it does not know secrets and groups of timers.
 BY_CALLS = {
     "AWS::Events::EventBus": _bus,
     "AWS::KMS::Key": _key,
     "AWS::S3::Bucket": _bucket,
+    "AWS::Scheduler::ScheduleGroup": _timers,
     "AWS::SecretsManager::Secret": _secret,
 }
 
