@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -18,10 +19,12 @@ from chalicelib.access.grantor import Terms
 from chalicelib.access.held import Phase
 from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import parse_timestamp, timestamp
-from chalicelib.kernel.errors import HoldfastError
+from chalicelib.kernel.errors import HoldfastError, StoreUnavailable
 from chalicelib.kernel.record import Actor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chalicelib.access.desk import Desk, Leased
     from chalicelib.access.held import Held, Lease, Trouble
 
@@ -80,6 +83,24 @@ def finish(desk: Desk, target: Leased, asked: str, *, early: bool = False) -> He
         return held
 
     return insist(ended)
+
+
+@contextmanager
+def shutting(target: Leased, now: state.State, moment: str) -> Iterator[None]:
+    """Where nothing can be recorded inside, end what was over at the moment; recorded later.
+
+    A disk that is full is no reason to keep a lease. What was over at that moment is not renewed
+    any more. What fails is tried again by the next sweep. Raises: StoreUnavailable, as inside.
+    """
+    try:
+        yield
+    except StoreUnavailable:
+        for held in now.requests.values():
+            lease = held.lease
+            if lease is not None and lease.issued_at and held.at_moment(moment) is Phase.ENDING:
+                with suppress(HoldfastError):
+                    target.grantor().end(terms(target, held, lease), lambda _name: None)
+        raise
 
 
 def orphans(desk: Desk, target: Leased) -> list[Terms]:

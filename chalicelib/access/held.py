@@ -87,6 +87,31 @@ class Renewal(msgspec.Struct):
         return _lacking(self.obligations, self.approvals)
 
 
+class Denial(msgspec.Struct, frozen=True):
+    """Who denied a renewal, for how long it was asked for, and what they said."""
+
+    by: str
+    at: str
+    seconds: int
+    comment: str | Concealed = ""
+
+
+class Renewed(msgspec.Struct, frozen=True):
+    """A renewal that was carried out: for how long it was asked for, and who had agreed."""
+
+    seconds: int
+    at: str
+    approvals: list[Agreed]
+
+
+class Reviewed(msgspec.Struct, frozen=True):
+    """Who looked at a broken glass, and what they found."""
+
+    by: str
+    at: str
+    comment: str | Concealed = ""
+
+
 class Trouble(msgspec.Struct, frozen=True):
     """Why a lease could not be ended, and when it is tried again."""
 
@@ -140,7 +165,8 @@ class Held(msgspec.Struct):
     ``principal``: the requester's id, ``by`` whom its records name. ``leaf``: the hash of the
     record that has what is asked for, which approvals name; ``revision`` counts those. ``review``:
     ``""``, ``open`` or ``closed``. ``seed``: what makes the same request the
-    same again. ``comment_kind``: of the record that has the comment.
+    same again. ``comment_kind``: of the record that has the comment. ``denied``: the renewal that
+    was asked for last, where somebody denied it; ``renewed``: the last that was carried out.
     """
 
     id: str
@@ -165,6 +191,9 @@ class Held(msgspec.Struct):
     closed_at: str = ""
     comment: str | Concealed = ""
     comment_kind: str = ""
+    denied: Denial | None = None
+    renewed: Renewed | None = None
+    reviewed: Reviewed | None = None
 
     def at_moment(self, now: str) -> Phase:
         """The phase at a moment: what has lapsed or run out is no more than that."""

@@ -63,7 +63,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     ``relations``: of the scope, empty without one. ``group``: the role of the profile, or empty.
     ``broker``: the role that issues. ``path``: search_path. ``log_statement``: ``set``, ``not
     asked`` or ``not permitted``. ``rds_iam``: whether the login is by a token of IAM, without a
-    password.
+    password. ``log``: the installation's log, by its name.
     """
 
     system: str
@@ -75,6 +75,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     path: tuple[str, ...]
     log_statement: str
     rds_iam: bool = False
+    log: str = ""
 
 
 def door(database: str) -> str:
@@ -104,14 +105,19 @@ def scope(found: Found) -> str:
     return SCOPE_PREFIX + canon.sha256(canon.encode(what))[:32]
 
 
-def comment(terms: Terms) -> str:
-    """What stands at the role: whose it is, for whoever looks at the server, and for the sweep."""
+def comment(terms: Terms, log: str) -> str:
+    """What stands at the role: whose it is, for whoever looks at the server, and for the sweep.
+
+    ``log``: of the installation that issues. Two of them may call one database the same, and
+    neither knows the other's leases: without it each would end them.
+    """
     return canon.encode(
         {
             "holdfast": 1,
             "lease": terms.lease,
             "target": terms.target,
             "holder": terms.holder,
+            "log": log,
             "until": terms.until,
         }
     ).decode()
@@ -125,6 +131,7 @@ class Note(msgspec.Struct, frozen=True):
     holder: str
     until: str
     holdfast: int
+    log: str
 
 
 def noted(text: str | None) -> Note | None:
@@ -161,7 +168,7 @@ def plan(terms: Terms, found: Found) -> Plan:
         Step(
             sql="COMMENT ON ROLE {role} IS {comment}",
             identifiers={"role": terms.role},
-            literals={"comment": comment(terms)},
+            literals={"comment": comment(terms, found.log)},
         ),
         *_settings(terms, found),
         *(member(found.major, one, terms.role) for one in groups),

@@ -25,6 +25,7 @@ from chalicelib.access.desk import insist
 from chalicelib.access.ending import BROKER, ISSUE_SECONDS, Outcome, finish
 from chalicelib.access.grantor import Terms
 from chalicelib.access.held import Phase
+from chalicelib.access.obligation import length, span
 from chalicelib.access.question import Action, Circumstances
 from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import parse_timestamp, timestamp
@@ -123,17 +124,21 @@ def renew(desk: Desk, target: Leased, caller: Principal, asked: str, seconds: in
         raise NotAllowed("what was had by breaking the glass is not renewed", next_step="ask anew")
     most = wish.longest(desk, break_glass=False)
     if not wish.MIN_SECONDS <= seconds <= most:
-        raise NotAllowed(f"a lease is renewed for {wish.MIN_SECONDS} to {most} s, not {seconds} s")
+        raise NotAllowed(
+            f"a lease is renewed for {length(wish.MIN_SECONDS)} to {length(most)}, not "
+            f"{length(seconds)}"
+        )
     until = desk.clock.now() + timedelta(seconds=seconds)
     if timestamp(until) <= lease.until:
-        raise NotAllowed(f"{asked} lasts until {lease.until}, which is later")
+        raise NotAllowed(f"{asked} lasts until {lease.until[:19]}Z, which is later")
     whole = round((until - parse_timestamp(lease.at)).total_seconds())
     longer = msgspec.structs.replace(wish.plain(desk, held), seconds=whole)
     found, wanted = wish.permitted(desk, target, caller, longer, break_glass=False)
     most = min(most, wanted.max_seconds or most)
     if whole > most:
         raise NotAllowed(
-            f"the lease would last {whole} s in all; {', '.join(found.policies)} allows {most} s",
+            f"{', '.join(found.policies)} allows {length(most)} in all, and the lease would last "
+            f"{span(whole)}",
             next_step="ask for a new one",
         )
     body = {
@@ -161,7 +166,7 @@ def carry_out(desk: Desk, target: Leased, asked: str) -> Held:
             target.grantor().extend(ending.terms(target, held, held.lease))
         except (CouldNotTell, NotFound) as error:
             raise CouldNotTell(
-                f"{asked} lasts until {held.lease.until}, and its target did not hear of it: "
+                f"{asked} lasts until {held.lease.until[:19]}Z, and its target did not hear of it: "
                 f"{error.message}",
                 next_step=f"claim it again, which tells the target: holdfast run {asked} -- …",
             ) from error
@@ -197,12 +202,13 @@ def sweep(desk: Desk, target: Leased, *, orphans: bool = True) -> list[Outcome]:
 
     One that fails holds no other up, and neither does a defect: that is raised when all else is
     done. What has been done is in the records either way. Raises: StoreUnavailable and the like,
-    where nothing can be recorded; ExceptionGroup, of the defects.
+    where nothing can be recorded: see ``ending.shutting``; ExceptionGroup, of the defects.
     """
     now, moment = ledger.now(desk, target.stream), desk.now
     work = _Work()
-    for asked in sorted(one.id for one in now.requests.values() if _is_due(one, moment)):
-        work.attempt(partial(_swept, desk, target, asked))
+    with ending.shutting(target, now, moment):
+        for asked in sorted(one.id for one in now.requests.values() if _is_due(one, moment)):
+            work.attempt(partial(_swept, desk, target, asked))
     found: list[Terms] = []
     if orphans:
         work.attempt(partial(_looked, desk, target, found))
@@ -275,7 +281,8 @@ def _swept(desk: Desk, target: Leased, asked: str) -> Iterable[Outcome]:
     if held.phase is Phase.ENDED:
         yield Outcome(target.name, asked, state.ENDED)
     elif held.lease is not None and (trouble := held.lease.trouble) is not None:
-        error = CouldNotTell(f"{trouble.step}: {trouble.message}")
+        step = f"{trouble.step}: " if trouble.step else ""
+        error = CouldNotTell(step + trouble.message)
         yield Outcome(target.name, asked, state.UNENDED, error)
 
 
@@ -303,8 +310,9 @@ def _prolong(desk: Desk, target: Leased, asked: str) -> Held | None:
     most = wish.longest(desk, break_glass=False)
     most = min(most, renewal.obligations.max_seconds or most)
     last = timestamp(parse_timestamp(lease.at) + timedelta(seconds=most))
-    # Recorded where it is no later too, so that nobody comes back to it again and again.
-    until = max(lease.until, min(last, desk.later(renewal.seconds)))
+    asked_for = timestamp(parse_timestamp(renewal.at) + timedelta(seconds=renewal.seconds))
+    # No longer than policies were asked about; recorded where it is no later too, or it stays due.
+    until = max(lease.until, min(last, asked_for))
     desk.record(now, state.EXTENDED, BROKER, {"request": asked, "until": until})
     return held
 

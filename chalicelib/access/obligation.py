@@ -156,8 +156,19 @@ def _groups(text: str) -> tuple[str, ...]:
 
 def length(of_seconds: int) -> str:
     """``1h`` for 3,600 seconds: in the largest unit that they are a whole number of."""
+    if not of_seconds:
+        return "0s"
     unit = next(one for one in "dhms" if of_seconds % _UNITS[one] == 0)
     return f"{of_seconds // _UNITS[unit]}{unit}"
+
+
+def span(of_seconds: int) -> str:
+    """``1h 5m`` for 3,900 seconds: in all units that it takes, the largest first."""
+    found, left = [], of_seconds
+    for unit, size in reversed(_UNITS.items()):
+        number, left = divmod(left, size)
+        found += [f"{number}{unit}"] if number else []
+    return " ".join(found) or "0s"
 
 
 def words(wanted: Obligations) -> str:

@@ -52,7 +52,7 @@ class Receiver(Protocol):
 
     @property
     def kinds(self) -> frozenset[str]:
-        """The kinds of records that it is told of; none: all."""
+        """Kinds of records that it is told of, or their beginnings up to a dot; none: all."""
         ...
 
     def tell(self, one: Notice) -> None:
@@ -145,7 +145,7 @@ def _tell(receiver: Receiver, books: Books) -> Told:
     for number, (stream, entry) in enumerate(_entries(books, cursor), 1):
         made = notice.notice(entry, books.targets[stream], books.log, books.reveal)
         error = None
-        if made is not None and (not receiver.kinds or made.kind in receiver.kinds):
+        if made is not None and _wanted(receiver.kinds, made.kind):
             error = _given(receiver, cursor, made, now)
             refused = refused or error
             if error is None:
@@ -227,3 +227,7 @@ def _keep(books: Books, key: str, kept: Document | None, cursor: _Cursor) -> Doc
             next_step="nothing: whoever was first goes on",
         ) from None
     return Document(version + 1, value)
+
+
+def _wanted(kinds: frozenset[str], kind: str) -> bool:
+    return not kinds or kind in kinds or kind.partition(".")[0] in kinds

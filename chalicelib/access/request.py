@@ -14,6 +14,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from chalicelib.access import identity, state, wish
 from chalicelib.access import profile as profiles
 from chalicelib.access.held import Phase
@@ -21,6 +23,7 @@ from chalicelib.access.principal import Kind
 from chalicelib.access.question import Action
 from chalicelib.access.wish import Asked
 from chalicelib.kernel import ledger, names
+from chalicelib.kernel.clock import parse_timestamp
 from chalicelib.kernel.errors import (
     Conflict,
     Forbidden,
@@ -272,7 +275,11 @@ def _check_other(
             f"{held.id} is your own: somebody else has to {verb} it",
             next_step=f"holdfast show {held.id} says who can",
         )
-    ask = wish.plain(desk, held)
+    ask, renewal, lease = wish.plain(desk, held), held.renewal, held.lease
+    if renewal is not None and lease is not None:  # what they agree to is the whole, made longer
+        extra = parse_timestamp(renewal.at) - parse_timestamp(lease.at)
+        whole = round(extra.total_seconds()) + renewal.seconds
+        ask = msgspec.structs.replace(ask, seconds=whole)
     found = wish.decide(desk, target, caller, action, ask, requester=held.principal)
     if not found.allowed:
         raise Forbidden(

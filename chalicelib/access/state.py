@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from chalicelib.access.held import Agreed, Ask, Held, Lease, Orphan, Phase, Renewal, Trouble
+from chalicelib.access.held import (
+    Agreed,
+    Ask,
+    Denial,
+    Held,
+    Lease,
+    Orphan,
+    Phase,
+    Renewal,
+    Renewed,
+    Reviewed,
+    Trouble,
+)
 from chalicelib.access.obligation import Obligations
 from chalicelib.access.profile import Profile
 from chalicelib.kernel import folded, merkle
@@ -25,7 +37,18 @@ if TYPE_CHECKING:
     from chalicelib.kernel.record import Entry, Journal
     from chalicelib.kernel.store import Derived
 
-__all__ = ["Agreed", "Ask", "Held", "Lease", "Orphan", "Phase", "Renewal", "State", "States"]
+__all__ = [
+    "Agreed",
+    "Ask",
+    "Held",
+    "Lease",
+    "Orphan",
+    "Phase",
+    "Renewal",
+    "Renewed",
+    "State",
+    "States",
+]
 
 REQUESTED: Final = "access.requested"
 AMENDED: Final = "access.amended"
@@ -46,7 +69,7 @@ ORPHANED: Final = "lease.orphaned"
 
 MAX_CLOSED: Final = 100  # requests that are over and still told without reading the log
 MAX_ORPHANS: Final = 100
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 
 class State(msgspec.Struct):
@@ -126,6 +149,12 @@ def _approved(held: Held, entry: Entry) -> None:
 
 def _denied(held: Held, entry: Entry) -> None:
     if entry.body["renewal"]:
+        held.denied = Denial(
+            by=entry.record.actor.name,
+            at=entry.record.at,
+            seconds=0 if held.renewal is None else held.renewal.seconds,
+            comment=text_or_sealed(entry.body.get("comment", "")),
+        )
         held.renewal = None
     else:
         _close(held, entry, Phase.DENIED)
@@ -169,6 +198,7 @@ def _refreshed(held: Held, entry: Entry) -> None:
 
 def _renewal(held: Held, entry: Entry) -> None:
     body = entry.body
+    held.denied = None
     held.renewal = Renewal(
         seconds=body["seconds"],
         at=entry.record.at,
@@ -182,6 +212,8 @@ def _renewal(held: Held, entry: Entry) -> None:
 def _extended(held: Held, entry: Entry) -> None:
     if held.lease is not None:
         held.lease.until = entry.body["until"]
+    if (asked := held.renewal) is not None:
+        held.renewed = Renewed(asked.seconds, entry.record.at, asked.approvals)
     held.renewal = None
 
 
@@ -204,8 +236,10 @@ def _ended(held: Held, entry: Entry) -> None:
         held.lease.sessions = entry.body["proof"].get("sessions_ended")
 
 
-def _reviewed(held: Held, _entry: Entry) -> None:
+def _reviewed(held: Held, entry: Entry) -> None:
     held.review = "closed"
+    comment = text_or_sealed(entry.body.get("comment", ""))
+    held.reviewed = Reviewed(entry.record.actor.name, entry.record.at, comment)
 
 
 def _orphan(state: State, entry: Entry) -> None:

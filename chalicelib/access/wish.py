@@ -9,6 +9,7 @@ import msgspec
 
 from chalicelib.access import profile as profiles
 from chalicelib.access import session_policy, state
+from chalicelib.access.obligation import length
 from chalicelib.access.question import Action, Circumstances, Wish
 from chalicelib.kernel import kinds
 from chalicelib.kernel.errors import Forbidden, NotAllowed, UsageError
@@ -69,15 +70,16 @@ def body(
     )
     if not MIN_SECONDS <= wish.seconds <= most:
         raise NotAllowed(
-            f"a lease lasts {MIN_SECONDS} to {most} s, asked for {wish.seconds} s",
+            f"a lease lasts {length(MIN_SECONDS)} to {length(most)}, asked for "
+            f"{length(wish.seconds)}",
             next_step="ask for a shorter one" if wish.seconds > most else "ask for a longer one",
         )
     found, wanted = permitted(desk, target, caller, wish, break_glass=break_glass)
     if wanted.max_seconds is not None and wish.seconds > wanted.max_seconds:
         if asked.seconds is not None or wanted.max_seconds < MIN_SECONDS:
             raise NotAllowed(
-                f"{', '.join(found.policies)} allows at most {wanted.max_seconds} s, asked for "
-                f"{wish.seconds} s",
+                f"{', '.join(found.policies)} allows at most {length(wanted.max_seconds)}, asked "
+                f"for {length(wish.seconds)}",
                 next_step="ask for a shorter one",
             )
         wish = msgspec.structs.replace(wish, seconds=wanted.max_seconds)

@@ -13,11 +13,13 @@ import base64
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from chalicelib.access import lease as leases
 from chalicelib.access import request as wishes
 from chalicelib.access import state
 from chalicelib.api.call import SEEING
-from chalicelib.api.shown import version, view
+from chalicelib.api.shown import may_agree, version, view
 from chalicelib.api.wishes import (
     Agree,
     AskFor,
@@ -90,7 +92,10 @@ def ls(call: Call, asked: RequestQuery) -> Requests:
 def show(call: Call, _asked: Empty, request: str) -> RequestView:
     """One of them. Raises: NotFound."""
     target, held = _seen(call, request)
-    return view(call, target, held)
+    found = view(call, target, held)
+    if found.phase == "pending" or (found.phase == "active" and found.renewal is not None):
+        found = msgspec.structs.replace(found, may_agree=may_agree(call.policy()))
+    return found
 
 
 def amend(call: Call, asked: Wished, request: str) -> RequestView:

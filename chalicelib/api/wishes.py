@@ -135,11 +135,13 @@ class TroubleView(Answer, frozen=True, kw_only=True):
 class LeaseView(Answer, frozen=True, kw_only=True):
     """What was issued. ``claims``: how often its secret was given out.
 
-    ``sessions_ended``: how many there still were when it ended.
+    ``sessions_ended``: how many there still were when it ended. ``seconds``: the whole length, from
+    when it was claimed, with all renewals.
     """
 
     role: str
     plan: str
+    seconds: int
     until: str
     issued_at: str | None
     claims: int
@@ -160,8 +162,38 @@ class RenewalView(Answer, frozen=True, kw_only=True):
     approvals: list[ApprovalView]
 
 
+class DenialView(Answer, frozen=True, kw_only=True):
+    """Who denied a renewal, for how long it was asked for, and what they said."""
+
+    by: str
+    at: str
+    seconds: int
+    comment: str | None
+
+
+class RenewedView(Answer, frozen=True, kw_only=True):
+    """A renewal that was carried out, and who had agreed to it."""
+
+    seconds: int
+    at: str
+    approvals: list[ApprovalView]
+
+
+class ReviewedView(Answer, frozen=True, kw_only=True):
+    """Who looked at a broken glass, and what they found."""
+
+    by: str
+    at: str
+    comment: str | None
+
+
 class RequestView(Answer, frozen=True, kw_only=True):
-    """One request, and the lease that came of it. ``version``: what an approval agrees to."""
+    """One request, and the lease that came of it. ``version``: what an approval agrees to.
+
+    ``renewal_denied``: the renewal that was asked for last, where it was denied; ``renewed``: the
+    last that was carried out. ``may_agree``: whom policies let agree, in words; told of one request
+    that waits for people.
+    """
 
     id: str
     target: str
@@ -183,8 +215,12 @@ class RequestView(Answer, frozen=True, kw_only=True):
     lapses_at: str | None
     break_glass: bool
     review: str
+    reviewed: ReviewedView | None
     lease: LeaseView | None
     renewal: RenewalView | None
+    renewal_denied: DenialView | None
+    renewed: RenewedView | None
+    may_agree: list[str]
     closed_by: str | None
     closed_at: str | None
     comment: str | None

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chalicelib.cli import credential
 from chalicelib.kernel.clock import parse_timestamp
-from chalicelib.kernel.errors import UsageError
+from chalicelib.kernel.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,11 +65,17 @@ class Lookout(NamedTuple):
 
 
 def found(program: str) -> str:
-    """The program's path. Raises: UsageError, where it cannot be run: nothing was claimed yet."""
+    """The program's path. Nothing was claimed yet.
+
+    Raises: NotFound, where there is none; UsageError, where it is there and cannot be run.
+    """
     path = shutil.which(program)
-    if path is None:
-        raise UsageError(f"there is no program {program[:200]!r} that can be run")
-    return path
+    if path is not None:
+        return path
+    there = shutil.which(program, mode=os.F_OK)
+    if there is not None or (os.sep in program and Path(program).exists()):
+        raise UsageError(f"{program[:200]!r} cannot be run: it is no program, or not for you")
+    raise NotFound(f"there is no program {program[:200]!r}")
 
 
 def run(

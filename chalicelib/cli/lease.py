@@ -15,7 +15,7 @@ from chalicelib.cli.approval import Comment
 from chalicelib.cli.remote import TOKEN, builtins, way
 from chalicelib.cli.text import complain, emit, say
 from chalicelib.cli.wish import Id, Timeout, Wait
-from chalicelib.kernel.errors import HoldfastError, UsageError
+from chalicelib.kernel.errors import HoldfastError, NotFound, UsageError
 from chalicelib.local.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -39,17 +39,20 @@ def run(
 ) -> None:
     """Run a program with the lease's credential: claimed now, shown nowhere, removed afterwards.
 
-    Exit with the program's code; 6 where the lease ended first; 127 where there is no such program.
+    Exit with the program's code; 6 where the lease ended first; 127 where there is no such program,
+    126 where it cannot be run.
     """
-    if timeout and not wait:
-        raise UsageError("--timeout is for --wait", next_step="--wait")
+    most = phase.patience(timeout, waits=wait)
     try:
         path = child.found(program[0])
-    except UsageError as error:
+    except NotFound as error:
         complain(error.message, "correct its name; nothing was claimed")
         finish(child.NOT_FOUND)
+    except UsageError as error:
+        complain(error.message, "make it a program that can be run; nothing was claimed")
+        finish(child.NOT_RUNNABLE)
     over = way()
-    issued = _claimed(over, asked, wait=wait, timeout=timeout)
+    issued = _claimed(over, asked, wait=wait, most=most)
     say(f"{asked}: until {phase.moment(issued.until)}", "dim")
     until = _Until(over, asked, issued.until)
     lookout = child.Lookout(SystemClock(), until, lambda: _told(asked), shared.look_seconds)
@@ -81,12 +84,11 @@ def creds(
     form = form or ("json" if as_json else "env")
     if as_json and form != "json":
         raise UsageError("--json is --format json")
-    if timeout and not wait:
-        raise UsageError("--timeout is for --wait", next_step="--wait")
+    most = phase.patience(timeout, waits=wait)
     credential.check_form(form, "")
     over = way()
     credential.check_form(form, over.do("request_show", request=asked).target)
-    issued = _claimed(over, asked, wait=wait, timeout=timeout)
+    issued = _claimed(over, asked, wait=wait, most=most)
     if sys.stdout.isatty():
         say(f"a secret follows; holdfast run {asked} -- PROGRAM shows none", "bold yellow")
     if form == "json":
@@ -105,16 +107,16 @@ def renew(
     as_json: JsonFlag = False,
 ) -> None:
     """Ask for a lease to last longer; as many people agree as to a new one."""
-    if timeout and not wait:
-        raise UsageError("--timeout is for --wait", next_step="--wait")
+    most = phase.patience(timeout, waits=wait)
+    longer = Prolong(seconds=obligation.seconds(length))
     over = way()
-    found = over.do("renew", Prolong(seconds=obligation.seconds(length)), request=asked)
+    found = over.do("renew", longer, request=asked)
     code = phase.DONE
     if wait:
-        found, code = phase.wait(over, found, timeout=timeout, as_json=as_json)
+        found, code = phase.wait(over, found, most=most, as_json=as_json)
     elif as_json:
         emit(builtins(found))
-    phase.tell(found)
+    phase.tell(found, said=wait and not as_json)
     finish(code)
 
 
@@ -132,13 +134,14 @@ def revoke(asked: Id, comment: Comment = "", as_json: JsonFlag = False) -> None:
     finish(3 if found.phase == "ending" else phase.DONE)
 
 
-def _claimed(over: Way, asked: str, *, wait: bool, timeout: str) -> CredentialView:
+def _claimed(over: Way, asked: str, *, wait: bool, most: int | None) -> CredentialView:
     """The credential of a request that is approved; else the end of this command."""
     found: RequestView = over.do("request_show", request=asked)
-    if wait and found.phase == "pending":
-        found, _ = phase.wait(over, found, timeout=timeout, as_json=False)
+    waited = wait and found.phase == "pending"
+    if waited:
+        found, _ = phase.wait(over, found, most=most, as_json=False)
     if found.phase not in _CLAIMABLE and (code := phase.CODES[found.phase]):
-        phase.tell(found)
+        phase.tell(found, said=waited)
         finish(code)
     issued: CredentialView = over.do("credential", request=asked)
     return issued
@@ -184,5 +187,7 @@ def _not_the_programs() -> frozenset[str]:
     if found is not None:
         for target in found.file.targets.values():
             names |= {target.dsn_env, target.access.dsn_env if target.access else ""}
-        names |= {one.secret_env for one in found.file.notify.webhooks}
+        names |= {
+            name for one in found.file.notify.webhooks for name in (one.secret_env, one.url_env)
+        }
     return frozenset(names - {""})

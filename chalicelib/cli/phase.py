@@ -10,6 +10,7 @@ from chalicelib.cli.progress import reading
 from chalicelib.cli.remote import builtins
 from chalicelib.cli.text import complain, count, emit, say
 from chalicelib.kernel import names
+from chalicelib.kernel.errors import UsageError
 
 if TYPE_CHECKING:
     from chalicelib.api.here import Way
@@ -45,16 +46,28 @@ FIRST_PAUSE_SECONDS: Final = 0.25  # between two looks, then longer
 LAST_PAUSE_SECONDS: Final = 3.0
 
 
-def wait(over: Way, found: RequestView, *, timeout: str, as_json: bool) -> tuple[RequestView, int]:
+def patience(timeout: str, *, waits: bool = True) -> int | None:
+    """The seconds of ``--timeout``, None without. Asked before anything is recorded.
+
+    ``waits``: whether there is a ``--wait`` that it is for. Raises: UsageError.
+    """
+    if not timeout:
+        return None
+    if not waits:
+        raise UsageError("--timeout is for --wait", next_step="--wait")
+    return obligation.seconds(timeout)
+
+
+def wait(
+    over: Way, found: RequestView, *, most: int | None, as_json: bool
+) -> tuple[RequestView, int]:
     """A request once nobody is waited for any more, and the exit code of that.
 
-    That is of its renewal, where one is asked for. ``timeout``: e.g. ``10m``; empty: for as long as
-    it takes, for what waits too long lapses. With ``as_json`` each change is an event, one JSON
-    document a line. Raises: UsageError; what looking at it raises.
+    That is of its renewal, where one is asked for. ``most``: seconds; None: for as long as it
+    takes, for what waits too long lapses. Each change is said; with ``as_json`` as an event, one
+    JSON document a line. Raises: what looking at it raises.
     """
-    most = obligation.seconds(timeout) if timeout else None
-    renewed = found.renewal is not None and found.lease is not None
-    until = found.lease.until if found.lease is not None else ""
+    asked = found.renewal is not None
     began, pause = shared.moment(), FIRST_PAUSE_SECONDS
     _event("phase", found, as_json=as_json)
     with reading(found.id) as progress:
@@ -68,8 +81,8 @@ def wait(over: Way, found: RequestView, *, timeout: str, as_json: bool) -> tuple
             pause = min(pause * 1.5, LAST_PAUSE_SECONDS)
             before, found = found, over.do("request_show", request=found.id)
             if _differs(before, found):
-                _event("phase" if before.phase != found.phase else "approval", found, as_json)
-    if renewed and found.phase == "active" and found.lease and found.lease.until == until:
+                _event("approval" if _agreed(before, found) else "phase", found, as_json)
+    if asked and found.phase == "active" and found.renewal_denied is not None:
         return found, REFUSED
     return found, CODES[found.phase]
 
@@ -87,6 +100,11 @@ def _differs(before: RequestView, after: RequestView) -> bool:
     return bool(seen(before) != seen(after))
 
 
+def _agreed(before: RequestView, after: RequestView) -> bool:
+    """Whether somebody agreed, or it was changed: neither another phase nor a denial."""
+    return before.phase == after.phase and after.renewal_denied == before.renewal_denied
+
+
 def _event(event: str, found: RequestView, as_json: bool) -> None:
     if as_json:
         told = {"event": event, "id": found.id, "phase": found.phase, "request": builtins(found)}
@@ -95,11 +113,21 @@ def _event(event: str, found: RequestView, as_json: bool) -> None:
         say(f"{found.id}: {words(found)}", STYLES[found.phase])
 
 
-def tell(found: RequestView) -> None:
-    """How far it is, and the next command."""
-    say(f"{found.id}: {words(found)}", STYLES[found.phase])
+def tell(found: RequestView, *, said: bool = False, theirs: bool = False) -> None:
+    """How far it is, and the next command. ``said``: how far, it was said before.
+
+    ``theirs``: whether it is somebody else's, for whom the next command is.
+    """
+    if not said:
+        say(f"{found.id}: {words(found)}", STYLES[found.phase])
     trouble(found)
-    say(next_step(found), "bold")
+    say_next(found, theirs=theirs)
+
+
+def say_next(found: RequestView, *, theirs: bool = False) -> None:
+    """Say the next command, if there is one."""
+    if step := next_step(found, theirs=theirs):
+        say(step, "bold")
 
 
 def words(found: RequestView) -> str:
@@ -115,17 +143,34 @@ def words(found: RequestView) -> str:
             said = f"approved{agreed}; to be claimed until {moment(found.lapses_at)}"
         case "active" if lease is not None:
             said = f"active until {moment(lease.until)}"
-            if found.renewal is not None:
-                longer = obligation.length(found.renewal.seconds)
-                said += f"; {longer} more asked for: {needs(found.renewal.needs)}"
+            said += f"; {renewal(found)}" if renewal(found) else ""
         case "ending" if lease is not None:
-            said = f"ending: {lease.why or 'its time is over'}"
+            said = f"being ended: {lease.why}"
+            if overdue(found):
+                said = f"past its time since {moment(lease.until)}, and not ended"
         case "ended" if lease is not None:
             said = f"ended at {moment(lease.ended_at)}: {lease.why}, proven gone"
         case "denied" | "withdrawn":
             why = f": {found.comment}" if found.comment else ""
             said = f"{found.phase} by {found.closed_by}{why}"
     return said
+
+
+def overdue(found: RequestView) -> bool:
+    """Whether a lease is past its time, and nobody has begun to end it."""
+    return found.phase == "ending" and found.lease is not None and found.lease.why is None
+
+
+def renewal(found: RequestView) -> str:
+    """What became of the renewal that was asked for last; empty, if there is nothing to say."""
+    if found.renewal is not None:
+        longer = obligation.length(found.renewal.seconds)
+        return f"renewal of {longer} {needs(found.renewal.needs)}"
+    denied = found.renewal_denied
+    if denied is None or found.phase != "active":
+        return ""
+    why = f": {denied.comment}" if denied.comment else ""
+    return f"renewal of {obligation.length(denied.seconds)} denied by {denied.by}{why}"
 
 
 def needs(wanted: NeedsView) -> str:
@@ -137,12 +182,12 @@ def needs(wanted: NeedsView) -> str:
     return f"needs {people} to agree{groups}"
 
 
-def next_step(found: RequestView) -> str:
-    """What to do now."""
-    step = f"holdfast show {found.id}"
+def next_step(found: RequestView, *, theirs: bool = False) -> str:
+    """What to do now; empty, where nothing is left to do. ``theirs``: as of :func:`tell`."""
+    person = found.requester.partition(":")[2]
+    step = ""
     if waits(found):
         waiting = found.approvals if found.renewal is None else found.renewal.approvals
-        person = found.requester.partition(":")[2]
         others = " and ".join(sorted({person, *(names.person(one.by) for one in waiting)}))
         return f"next, somebody else than {others}: holdfast approve {found.id}"
     if found.phase == "approved":
@@ -152,19 +197,31 @@ def next_step(found: RequestView) -> str:
     if found.phase == "active":
         step = f"holdfast run {found.id} -- PROGRAM, or holdfast revoke {found.id}"
     if found.review == "open" and CODES[found.phase] == OVER:
-        return f"next, somebody else: holdfast review {found.id} --comment '…'"
-    return f"next: {step}"
+        return f"next, somebody else than {person}: holdfast review {found.id} --comment '…'"
+    if not step:
+        return ""
+    return f"next, for {person}: {step}" if theirs else f"next: {step}"
 
 
 def trouble(found: RequestView) -> None:
-    """Say loudly that a lease could not be ended, if that is so."""
+    """Say loudly that a lease could not be ended, or that nobody ends it, if that is so."""
     lease = found.lease
-    if lease is None or lease.trouble is None:
+    if lease is None:
+        return
+    if overdue(found):
+        complain(
+            f"{found.id} IS PAST ITS TIME since {moment(lease.until)}, AND NOT ENDED: its sessions "
+            "may go on. holdfast serve, or a deployment, ends what is over; does it run?",
+            f"holdfast serve, or: holdfast revoke {found.id}",
+        )
+    if lease.trouble is None:
         return
     what = lease.trouble
+    step = f"{what.step}: " if what.step else ""
     complain(
-        f"{found.id} COULD NOT BE ENDED: {what.step}: {what.message} ({what.code}, "
-        f"{count(what.attempts, 'attempt')}; tried again at {moment(what.next_at)})",
+        f"{found.id} COULD NOT BE ENDED, after {count(what.attempts, 'attempt')}: "
+        f"{step}{what.message} ({what.code}). holdfast serve, or a deployment, tries again at "
+        f"{moment(what.next_at)}",
         f"holdfast revoke {found.id}",
     )
 

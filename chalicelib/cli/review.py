@@ -47,8 +47,9 @@ def review(
     if markdown:
         typer.echo(_page(found, leases, standing))
     else:
-        table.grid(_LEASES, leases, empty="no leases")
-        table.grid(_STANDING, standing, empty="no standing roles")
+        table.grid(_LEASES, leases, empty="no leases", whole_words=True)
+        if found.standing is not None:  # else it is not known whether there are any
+            table.grid(_STANDING, standing, empty="no standing roles", whole_words=True)
     _say(found)
 
 

@@ -6,6 +6,7 @@ import textwrap
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
+from chalicelib.access import state
 from chalicelib.cli.text import complain, count, err, plain, say
 from chalicelib.cli.ticks import NO_ANSWERS
 from chalicelib.drift.finding import SHORT_ID
@@ -40,12 +41,26 @@ def _listening(line: dict[str, Any]) -> None:
     _say(f"the API is at {line['url']}; next, elsewhere: holdfast token", "bold")
 
 
+_DONE: Final = {
+    state.ENDED: "ended, and proven gone",
+    state.LAPSED: "lapsed, as nobody agreed or claimed it in time",
+    state.EXTENDED: "renewed",
+    state.ORPHANED: "a credential that is no open lease's was found and ended",
+}
+_FAILED: Final = {
+    state.UNENDED: "COULD NOT BE ENDED",
+    state.EXTENDED: "renewed, but its target did not hear of it",
+    state.ORPHANED: "credentials that are no open lease's could not be looked for, or not ended",
+}
+
+
 def _lease(line: dict[str, Any]) -> None:
-    words = f"{line['request'] or line['target']}: {line['what']}"
+    about = plain(line["request"] or line["target"])
     if "error" in line:
-        _say(f"{words}: {line['error']}; it is tried again", "bold red")
+        what = _FAILED.get(line["what"], "could not be done")
+        _say(f"{about}: {what}: {line['error']}; it is tried again", "bold red")
     else:
-        _say(words)
+        _say(f"{about}: {_DONE.get(line['what'], 'done')}")
 
 
 _API: Final = {"listening": _listening, "request": _request, "job": _job, "lease": _lease}

@@ -7,6 +7,7 @@ holds up no other: each has a thread of its own while it is swept, at most THREA
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from chalicelib.settings import authority
 from chalicelib.wiring import access
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from chalicelib.access.desk import Desk, Leased
     from chalicelib.kernel.record import Journal
@@ -56,23 +57,37 @@ class Sweeper:
         self._stopped.set()
 
     def look(self) -> list[threading.Thread]:
-        """Begin to sweep every target at which something is due; the threads that do."""
+        """Begin to sweep every target at which something is due; the threads that do.
+
+        One whose state cannot be read is said, and keeps no other from being looked at.
+        """
         held = self._held()
         services = replace(held, desk=replace(held.desk, journal=self._journal))
         desk = access.desk(services, lambda: authority.load(services.settings))
         begun = []
         for target in access.every(services):
             orphans = self._monotonic() >= self._orphans_at.get(target.name, 0)
-            if (orphans or self._due(desk, target)) and (one := self._begin(desk, target, orphans)):
-                begun.append(one)
+            with self._saying(target.name):
+                due = orphans or self._due(desk, target)
+                if due and (one := self._begin(desk, target, orphans)):
+                    begun.append(one)
         return begun
 
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_SECONDS):
-            try:
+            # Whoever reads what is said may be gone, and its disk full: leases end all the same.
+            with suppress(OSError), self._saying("leases"):
                 self.look()
-            except HoldfastError as error:
-                self._failed("leases", error)
+
+    @contextmanager
+    def _saying(self, name: str) -> Iterator[None]:
+        """What fails inside is said, a defect by its kind alone, and stops nothing."""
+        try:
+            yield
+        except HoldfastError as error:
+            self._failed(name, error)
+        except Exception as error:  # noqa: BLE001 - one look, or one target, ends no other
+            self._failed(name, HoldfastError(f"a defect: {type(error).__name__}"))
 
     def _due(self, desk: Desk, target: Leased) -> bool:
         now = timestamp(desk.clock.now())
@@ -86,24 +101,21 @@ class Sweeper:
             one = threading.Thread(
                 target=self._sweep, args=(desk, target, orphans), daemon=True, name=target.name
             )
+            one.start()  # where there is no room for a thread, the next look tries again
             self._busy[target.name] = one
         if orphans:
             self._orphans_at[target.name] = self._monotonic() + ORPHANS_SECONDS
-        one.start()
         return one
 
     def _sweep(self, desk: Desk, target: Leased, orphans: bool) -> None:
         try:
-            for one in lease.sweep(desk, target, orphans=orphans):
-                line = {"event": "lease", "target": one.target, "request": one.request}
-                line["what"] = one.what
-                if one.error is not None:
-                    line["error"] = one.error.message
-                self._emit(line)
-        except HoldfastError as error:
-            self._failed(target.name, error)
-        except Exception as error:  # noqa: BLE001 - a defect at one target is told, and ends no other
-            self._failed(target.name, HoldfastError(f"a defect: {type(error).__name__}"))
+            with suppress(OSError), self._saying(target.name):
+                for one in lease.sweep(desk, target, orphans=orphans):
+                    line = {"event": "lease", "target": one.target, "request": one.request}
+                    line["what"] = one.what
+                    if one.error is not None:
+                        line["error"] = one.error.message
+                    self._emit(line)
         finally:
             with self._lock:
                 del self._busy[target.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ OUTCOME_STYLES = {
 }
 MAX_DIFF_LINES = 6
 MAX_DIFF_COLUMNS = 36
+MIN_WORDS_COLUMNS = 20  # on however narrow a terminal
 GISTS = ("value", "definition", "type", "form", "version", "command")
 
 
@@ -46,10 +48,12 @@ def grid(
     *,
     empty: str = "",
     unbroken: int = 0,
+    whole_words: bool = False,
 ) -> None:
     """Print rows of text; ``empty`` instead, to people, where there are none.
 
-    ``unbroken``: how many columns, from the left, are never wrapped.
+    ``unbroken``: how many columns, from the left, are never wrapped. ``whole_words``: no word is
+    cut, such as an id; where a table has no room for that, a row is a block of lines.
     """
     console = out()
     if not rows:
@@ -59,14 +63,61 @@ def grid(
     if not console.is_terminal:
         _lines(rows)
         return
+    widths = _widths(headings, rows, unbroken, console.width) if whole_words else []
+    if whole_words and not widths:
+        _blocks(headings, rows, unbroken)
+        return
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for place, heading in enumerate(headings):
-        table.add_column(heading, overflow="fold", no_wrap=place < unbroken)
+        width = widths[place] if widths else None
+        table.add_column(heading, overflow="fold", no_wrap=place < unbroken, width=width)
     for row in rows:
         table.add_row(
             *(cell if isinstance(cell, Text) else Text(plain(cell, lines=True)) for cell in row)
         )
     console.print(table)
+
+
+def _widths(
+    headings: Sequence[str], rows: Sequence[Sequence[str | Text]], unbroken: int, room: int
+) -> list[int]:
+    """Widths of columns in which no word is cut; none, where there is no room for that."""
+    texts = [[plain(str(cell), lines=True) for cell in row] for row in (headings, *rows)]
+    least, most = [], []
+    for place, column in enumerate(zip(*texts, strict=True)):
+        longest = max(len(line) for cell in column for line in cell.split("\n"))
+        words = max((len(word) for cell in column for word in cell.split()), default=0)
+        least.append(longest if place < unbroken else words)
+        most.append(longest)
+    room -= 3 * len(headings) - 1  # between the columns, and at the ends
+    if sum(least) > room:
+        return []
+    widths = least
+    while sum(widths) < min(room, sum(most)):  # to the column that lacks most
+        lacking = [full - width for full, width in zip(most, widths, strict=True)]
+        widths[lacking.index(max(lacking))] += 1
+    return widths
+
+
+def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str | Text]], unbroken: int) -> None:
+    """A block a row: what is never wrapped on its first line, the rest behind their headings."""
+    console = out()
+    first = max(unbroken, 1)
+    indent = max(map(len, headings[first:]), default=0) + 4
+    for row in rows:
+        cells = [one if isinstance(one, Text) else Text(plain(one)) for one in row]
+        console.print(Text("  ").join(cells[:first]), soft_wrap=True)
+        for heading, cell in zip(headings[first:], cells[first:], strict=True):
+            lines = textwrap.wrap(
+                cell.plain,
+                max(console.width - indent, MIN_WORDS_COLUMNS),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for place, line in enumerate(lines):
+                label = f"  {heading}" if place == 0 else ""
+                text = Text.assemble((label.ljust(indent), "bold"), (line, cell.style))
+                console.print(text, soft_wrap=True)
 
 
 def _lines(rows: Sequence[Sequence[str | Text]]) -> None:

@@ -186,7 +186,8 @@ def _end_all(held: wiring.Services, called: TargetOf) -> int:
     if left:
         names_of = ", ".join(one.id for one in left[:5])
         raise CouldNotTell(
-            f"{count(len(left), 'lease')} at {called.stream} could not be ended yet: {names_of}",
+            f"{count(len(left), 'lease')} at {called.stream} could not be ended yet: {names_of}; "
+            f"{count(before - len(left), 'request')} ended or withdrawn, and the target stays",
             next_step=f"holdfast show {left[0].id}; then the same command again",
         )
     return before

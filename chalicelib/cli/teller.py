@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.wiring import Services
 
 LOOK_SECONDS: Final = 5.0
+AGAIN_SECONDS: Final = 300.0  # until the same failure is said again
 
 
 class Teller:
@@ -27,10 +30,13 @@ class Teller:
         held: Callable[[], Services],
         journal: Journal,
         emit: Callable[[dict[str, Any]], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._held = held
         self._journal = journal
         self._emit = emit
+        self._monotonic = monotonic
+        self._said: dict[tuple[str, str], float] = {}  # when, by who it is about and what
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -47,6 +53,8 @@ class Teller:
             self.look()
         except HoldfastError as error:
             self._failed("receivers", error)
+        except Exception as error:  # noqa: BLE001 - one look ends no look after it
+            self._failed("receivers", HoldfastError(f"a defect: {type(error).__name__}"))
 
     def look(self) -> int:
         """Tell every receiver what it was not told yet; how many notices were taken."""
@@ -62,9 +70,15 @@ class Teller:
 
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_SECONDS):
-            self.once()
+            with suppress(OSError):  # whoever reads what is said may be gone
+                self.once()
 
     def _failed(self, name: str, error: HoldfastError) -> None:
+        now = self._monotonic()
+        self._said = {one: at for one, at in self._said.items() if now - at < AGAIN_SECONDS}
+        if (name, error.message) in self._said:
+            return
+        self._said[name, error.message] = now
         self._emit(
             {
                 "event": "failed",

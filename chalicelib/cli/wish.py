@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 _COMMA: Final = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')  # outside of quotation marks
 _ARNS: Final = re.compile(r",(?=arn:)")
+_EMPTY: Final = "leave the option out for all that the profile gives; is a variable not set?"
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="e.g. orders-prod.k3v9x2m7q4hd")]
 TargetName = Annotated[str, typer.Argument(metavar="TARGET", help="e.g. orders-prod")]
 Profile = Annotated[str, typer.Option(help="What it may do there, e.g. read-masked.")]
 Tables = Annotated[
-    str, typer.Option(help="Narrowed to these: public.orders,public.customers, or public.*")
+    str | None,
+    typer.Option(help="Narrowed to these: public.orders,public.customers, or public.*"),
 ]
-Resources = Annotated[str, typer.Option(help="Of an AWS role: narrowed to these ARNs.")]
+Resources = Annotated[str | None, typer.Option(help="Of an AWS role: narrowed to these ARNs.")]
 For = Annotated[str, typer.Option("--for", help="For how long: 90s, 30m, 8h.")]
 Reason = Annotated[str, typer.Option(help="Why; approvers see it, and it is recorded.")]
 Ticket = Annotated[str, typer.Option(help="The ticket that it is for, e.g. INC-481.")]
@@ -41,8 +43,8 @@ def request(
     target: TargetName,
     profile: Profile,
     reason: Reason,
-    tables: Tables = "",
-    resources: Resources = "",
+    tables: Tables = None,
+    resources: Resources = None,
     length: For = "",
     ticket: Ticket = "",
     wait: Wait = False,
@@ -50,7 +52,7 @@ def request(
     as_json: JsonFlag = False,
 ) -> None:
     """Ask for access. Prints the request's id, and who has to agree."""
-    _check_timeout(wait, timeout)
+    most = phase.patience(timeout, waits=wait)
     asked = AskFor(
         target=target,
         profile=profile,
@@ -61,7 +63,7 @@ def request(
         ticket=ticket,
     )
     over = way()
-    _asked(over, over.do("request", asked), wait=wait, timeout=timeout, as_json=as_json)
+    _asked(over, over.do("request", asked), wait=wait, most=most, as_json=as_json)
 
 
 EMERGENCY: Final = "write"  # the profile of whoever has no time to choose one
@@ -72,8 +74,8 @@ def break_glass(
     target: TargetName,
     reason: Reason,
     profile: Annotated[str, typer.Option(help="What it may do there.")] = EMERGENCY,
-    tables: Tables = "",
-    resources: Resources = "",
+    tables: Tables = None,
+    resources: Resources = None,
     length: For = "",
     ticket: Ticket = "",
     as_json: JsonFlag = False,
@@ -92,7 +94,7 @@ def break_glass(
     over = way()
     found = over.do("request", asked)
     say("the glass is broken: it is recorded, and stays open until somebody else reviews it", "red")
-    _asked(over, found, wait=False, timeout="", as_json=as_json)
+    _asked(over, found, wait=False, most=None, as_json=as_json)
 
 
 @app.command("amend")
@@ -115,13 +117,13 @@ def amend(
     wish = Wished(
         profile=before.profile if profile is None else profile,
         reason=before.reason if reason is None else reason,
-        tables=tuple(before.tables) if tables is None else _tables(tables),
-        resources=tuple(before.resources) if resources is None else _arns(resources),
+        tables=tuple(before.tables) if tables is None else _tables(tables or None),
+        resources=tuple(before.resources) if resources is None else _arns(resources or None),
         seconds=before.seconds if length is None else obligation.seconds(length),
         ticket=before.ticket if ticket is None else ticket,
     )
     found = over.do("request_amend", wish, request=asked)
-    _asked(over, found, wait=False, timeout="", as_json=as_json)
+    _asked(over, found, wait=False, most=None, as_json=as_json)
 
 
 @app.command("withdraw")
@@ -133,18 +135,18 @@ def withdraw(asked: Id, as_json: JsonFlag = False) -> None:
     say(f"{found.id}: {phase.words(found)}")
 
 
-def _asked(over: Way, found: RequestView, *, wait: bool, timeout: str, as_json: bool) -> None:
+def _asked(over: Way, found: RequestView, *, wait: bool, most: int | None, as_json: bool) -> None:
     """Print the id of what was asked for, and end with how far it is."""
     code = phase.DONE
     if wait:
         if not as_json:
             emit_id(found)
-        found, code = phase.wait(over, found, timeout=timeout, as_json=as_json)
+        found, code = phase.wait(over, found, most=most, as_json=as_json)
     elif as_json:
         emit(builtins(found))
     else:
         emit_id(found)
-    phase.tell(found)
+    phase.tell(found, said=wait and not as_json)
     finish(code)
 
 
@@ -153,16 +155,21 @@ def emit_id(found: RequestView) -> None:
     typer.echo(found.id)
 
 
-def _check_timeout(wait: bool, timeout: str) -> None:
-    if timeout and not wait:
-        raise UsageError("--timeout is for --wait", next_step="--wait")
+def _tables(text: str | None) -> tuple[str, ...]:
+    """The tables of ``public.orders,public."a,b"``; none without. Raises: UsageError."""
+    return _named("--tables", _COMMA, text)
 
 
-def _tables(text: str) -> tuple[str, ...]:
-    """The tables of ``public.orders,public."a,b"``."""
-    return tuple(one.strip() for one in _COMMA.split(text) if one.strip())
+def _arns(text: str | None) -> tuple[str, ...]:
+    """The ARNs of a list; one may hold a comma itself. Raises: UsageError."""
+    return _named("--resources", _ARNS, text)
 
 
-def _arns(text: str) -> tuple[str, ...]:
-    """The ARNs of a list; one may hold a comma itself."""
-    return tuple(one.strip() for one in _ARNS.split(text) if one.strip())
+def _named(option: str, between: re.Pattern[str], text: str | None) -> tuple[str, ...]:
+    """The names of an option. None of them is empty: a name that is lost would give more."""
+    if text is None:
+        return ()
+    found = tuple(one.strip() for one in between.split(text))
+    if not all(found):
+        raise UsageError(f"{option} has an empty name: {text[:80]!r}", next_step=_EMPTY)
+    return found

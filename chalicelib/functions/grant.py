@@ -65,7 +65,13 @@ def _grantor(name: str) -> Grantor:
     from chalicelib.postgres.lease import PostgresGrantor  # noqa: PLC0415 - it loads the driver
 
     token = leases.tokens(runtime.loaded()) if own.login == RDS_IAM else None
-    return PostgresGrantor(target.stream, _vault().dsn(own), address=own.address, token=token)
+    return PostgresGrantor(
+        target.stream,
+        _vault().dsn(own),
+        address=own.address,
+        token=token,
+        log=runtime.loaded().keyring.origin,
+    )
 
 
 @functools.cache

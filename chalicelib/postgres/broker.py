@@ -50,6 +50,9 @@ _PINS: Final = (
     "SET default_transaction_isolation TO 'read committed'",
     "SET standard_conforming_strings TO on",
 )
+# Each with the first version that has it: whoever owns a database sets them for all its sessions,
+# and a lease can be a member of its owner. Ours have bounds of our own.
+TIME_LIMITS: Final = (("idle_session_timeout", 14), ("transaction_timeout", 17))
 
 
 class Session:
@@ -64,6 +67,9 @@ class Session:
         self.ran: list[Step] = []
         self.major = connection.info.server_version // 10_000
         with self.doing("starting a session of the broker"):
+            for name, since in TIME_LIMITS:
+                if self.major >= since:
+                    connection.execute("SELECT set_config(%s, '0', false)", (name,))
             for pin in _PINS:
                 connection.execute(sql.SQL(pin))
             self.limit(LOCK_TIMEOUT_SECONDS)

@@ -18,7 +18,7 @@ from chalicelib.access.profile import PRIVILEGES, Profile
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import NotFound, NotPermitted, UsageError
 from chalicelib.postgres import plan
-from chalicelib.postgres.broker import MEMBERSHIP_OPTIONS, opened
+from chalicelib.postgres.broker import MEMBERSHIP_OPTIONS, TIME_LIMITS, opened
 from chalicelib.postgres.lease import verifier
 from chalicelib.postgres.scopes import Mark, mark
 
@@ -179,6 +179,9 @@ def _roles(facts: Facts, wanted: Wanted) -> Iterator[Step]:
     if wanted.broker not in facts.roles:
         yield Step(sql="CREATE ROLE {role} LOGIN CREATEROLE INHERIT", identifiers=broker)
         yield Step(sql="ALTER ROLE {role} SET search_path = pg_catalog", identifiers=broker)
+        for name, since in TIME_LIMITS:  # before its first statement, too
+            if facts.major >= since:
+                yield Step(sql=f"ALTER ROLE {{role}} SET {name} = 0", identifiers=broker)
     elif not (facts.roles[wanted.broker].login and facts.roles[wanted.broker].creates_roles):
         yield Step(sql="ALTER ROLE {role} LOGIN CREATEROLE", identifiers=broker)
     extra = {one for profile in wanted.profiles.values() for one in profile.roles}
@@ -189,12 +192,16 @@ def _roles(facts: Facts, wanted: Wanted) -> Iterator[Step]:
             sql="GRANT CONNECT ON DATABASE {database} TO {role}",
             identifiers={"database": facts.database, "role": role},
         )
-    if (
-        facts.major >= _PARAMETERS
-        and facts.superuser
-        and any(profile.log_statement for profile in wanted.profiles.values())
-    ):
-        yield Step(sql="GRANT SET ON PARAMETER log_statement TO {role}", identifiers=broker)
+    yield from _logging(facts, wanted)
+
+
+def _logging(facts: Facts, wanted: Wanted) -> Iterator[Step]:
+    """The broker may have statements logged: a broken glass's always are, whatever profiles say."""
+    if facts.major >= _PARAMETERS and facts.superuser:
+        yield Step(
+            sql="GRANT SET ON PARAMETER log_statement TO {role}",
+            identifiers={"role": wanted.broker},
+        )
 
 
 def _administered(facts: Facts, wanted: Wanted, name: str) -> Iterator[Step]:

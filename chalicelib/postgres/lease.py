@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets as random
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
@@ -46,7 +47,8 @@ class PostgresGrantor:
 
     ``address``: ``host:port`` that credentials name in place of the DSN's, e.g. a pooler's.
     ``token``: what makes a token of IAM for host, port and role; then leases have no password and
-    are members of ``rds_iam``. Raises: UsageError, where the DSN cannot be parsed.
+    are members of ``rds_iam``. ``log``: the name of the log that has these leases.
+    Raises: UsageError, where the DSN cannot be parsed.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class PostgresGrantor:
         *,
         address: str = "",
         token: Callable[[str, str, str], str] | None = None,
+        log: str = "",
         make_password: Callable[[], str] = lambda: random.token_urlsafe(_PASSWORD_BYTES),
     ) -> None:
         self._target = target
@@ -63,6 +66,7 @@ class PostgresGrantor:
         self._where = describe(dsn)
         self._address = address
         self._token = token
+        self._log = log
         self._make_password = make_password
 
     def plan(self, terms: Terms) -> Plan:
@@ -106,21 +110,21 @@ class PostgresGrantor:
                 )
                 secret = verifier(session.connection, terms.role, password)
                 session.run(step, {"verifier": secret})
-            _last(session, terms)  # what a renewal recorded, and then could not do
+            self._last(session, terms)  # what a renewal recorded, and then could not do
         return self._credential(terms, password)
 
     def extend(self, terms: Terms) -> None:
         """Let it end at ``terms.until``. Raises: NotFound; CouldNotTell."""
         with opened(self._dsn) as session, session.transaction("extending a lease"):
             self._living(session, terms)
-            _last(session, terms)
+            self._last(session, terms)
 
     def end(self, terms: Terms, step: Callable[[str], None]) -> dict[str, Any]:
         """End it; see ``revoke.end``. Raises: CouldNotTell, where a step failed."""
         return revoke.end(self._dsn, terms, step)
 
     def orphans(self, known: Collection[str]) -> list[Terms]:
-        """Leases of this target, by what stands at their roles, that nobody knows.
+        """Leases of this target and this log, by what stands at their roles, that nobody knows.
 
         A member of the marker group without such a comment is no lease: somebody may have put a
         person there, and nobody's role is dropped by a guess. Raises: CouldNotTell.
@@ -130,7 +134,8 @@ class PostgresGrantor:
         taken = []
         for row in rows:
             note = issue.noted(row["comment"])
-            if note and note.target == self._target and row["role"] not in known:
+            ours = note and (note.target, note.log) == (self._target, self._log)
+            if note and ours and row["role"] not in known:
                 taken.append(
                     Terms(
                         lease=note.lease,
@@ -146,7 +151,8 @@ class PostgresGrantor:
         return taken
 
     def _found(self, session: Session, terms: Terms) -> Found:
-        return scopes.found(session, terms, rds_iam=self._token is not None)
+        found = scopes.found(session, terms, rds_iam=self._token is not None)
+        return msgspec.structs.replace(found, log=self._log)
 
     def _run(self, session: Session, plan: Plan, terms: Terms, password: str) -> None:
         if session.role(terms.role) is not None:
@@ -176,6 +182,23 @@ class PostgresGrantor:
         if role is None or note is None or note.lease != terms.lease or not role["login"]:
             raise NotFound(f"there is no lease {terms.lease} at {self._target}")
 
+    def _last(self, session: Session, terms: Terms) -> None:
+        """Let a lease's role end at ``terms.until``, and say so at it."""
+        session.run(
+            Step(
+                sql="ALTER ROLE {role} VALID UNTIL {until}",
+                identifiers={"role": terms.role},
+                literals={"until": terms.until},
+            )
+        )
+        session.run(
+            Step(
+                sql="COMMENT ON ROLE {role} IS {comment}",
+                identifiers={"role": terms.role},
+                literals={"comment": issue.comment(terms, self._log)},
+            )
+        )
+
     def _credential(self, terms: Terms, password: str) -> Credential:
         given = conninfo_to_dict(self._dsn)
         host, port = self._where["host"], self._where["port"]
@@ -200,21 +223,3 @@ def _changed(plan: Plan, now: Plan) -> CouldNotTell:
     )
     what = ", ".join(differ) or "its statements"
     return Conflict(f"the plan assumes what is not so any more: {what}", next_step="plan it again")
-
-
-def _last(session: Session, terms: Terms) -> None:
-    """Let a lease's role end at ``terms.until``, and say so at it."""
-    session.run(
-        Step(
-            sql="ALTER ROLE {role} VALID UNTIL {until}",
-            identifiers={"role": terms.role},
-            literals={"until": terms.until},
-        )
-    )
-    session.run(
-        Step(
-            sql="COMMENT ON ROLE {role} IS {comment}",
-            identifiers={"role": terms.role},
-            literals={"comment": issue.comment(terms)},
-        )
-    )

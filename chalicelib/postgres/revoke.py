@@ -21,7 +21,7 @@ import psycopg
 from chalicelib.access import issue
 from chalicelib.access.plan import Step
 from chalicelib.kernel.errors import CouldNotTell, HoldfastError
-from chalicelib.postgres import plan, scopes
+from chalicelib.postgres import graveyard, plan, scopes
 from chalicelib.postgres.broker import (
     AGAIN,
     LOCK_TIMEOUT_SECONDS,
@@ -151,7 +151,7 @@ def _lock_out_against(dsn: str, session: Session, account: _Account, step: Step)
             wire.send_query(plan.composed(step, {}).as_bytes(other.connection))
             while _waits(wire):
                 account.sessions += _terminate(session, account.oid, rounds=1)
-                _roll_back(dsn, session, account)
+                _roll_back(dsn, session, account, behind=wire.backend_pid)
             states = [one.status for one in iter(wire.get_result, None)]
             if states == [psycopg.pq.ExecStatus.COMMAND_OK]:
                 session.ran.append(step)
@@ -188,14 +188,15 @@ def _terminate(session: Session, oid: str, *, rounds: int = ATTEMPTS) -> int:
     return len(ended)
 
 
-def _roll_back(dsn: str, session: Session, account: _Account) -> None:
+def _roll_back(dsn: str, session: Session, account: _Account, *, behind: int = 0) -> None:
     """Roll back what the lease prepared, also under the name of a group of the broker's.
 
-    What it prepared after SET ROLE to another group cannot be told from that group's own.
+    What it prepared after SET ROLE to another group cannot be told from that group's own, unless it
+    is about the lease's role: holds it, or its row, which the session ``behind`` waits for.
     """
     with session.doing("looking for prepared transactions"):
         owners = [account.terms.role, *(one["role"] for one in _groups(session, account.oid))]
-        rows = session.rows("prepared", owners=owners)
+        rows = session.rows("prepared", owners=owners, oid=account.oid, pid=behind)
     for row in rows:
         with opened(dsn, row["database"]) as there, there.doing("rolling back what it prepared"):
             joined = not there.has(row["owner"])
@@ -255,25 +256,18 @@ def databases(session: Session, oid: str, types: tuple[str, ...]) -> list[str]:
 def clear(session: Session, role: str, oid: str, *, granted: bool) -> Counter[str]:
     """Nothing in this database is the role's any more; what went to the graveyard, by kind.
 
-    ``granted``: also take away what it was granted. For the time of the transaction the graveyard
-    has the rights of the role: who may not create in a schema may not be given a function there.
-    Raises: CouldNotTell, where something is left.
+    ``granted``: also take away what it was granted. Raises: CouldNotTell, where something is left.
     """
     failed: list[str] = []
-    with session.transaction(f"taking away what {role} has"), session.member_of(role):
+    with session.doing("counting what it owns"):
         rows = session.rows("owned", oid=oid)
-        owned = Counter({str(one["kind"]): int(one["number"]) for one in rows})
-        owned.pop("default privilege", 0)  # dropped below
+    owned = Counter({str(one["kind"]): int(one["number"]) for one in rows})
+    owned.pop("default privilege", 0)  # dropped below
+    if owned:
+        graveyard.few_at_a_time(session, role, oid)
+    with session.transaction(f"taking away what {role} has"), session.member_of(role):
         if owned:
-            with session.member_of(issue.GRAVEYARD):
-                session.join(role, issue.GRAVEYARD)
-                session.run(
-                    Step(
-                        sql="REASSIGN OWNED BY {role} TO {graveyard}",
-                        identifiers={"role": role, "graveyard": issue.GRAVEYARD},
-                    )
-                )
-                session.leave(role, issue.GRAVEYARD)
+            graveyard.take(session, role, oid)
         if granted:
             failed = _disown(session, role, oid)
         left = _left(session, oid) if granted else 0

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from chalicelib.access.grantor import Terms
     from chalicelib.postgres.broker import Session
 
-_MASK: Final = "run the command that builds the masking views of the target, then ask again"
+_MASK: Final = (
+    "it takes a view with security_barrier in SCHEMA_masked, e.g. public_masked.orders, then the "
+    "installation again: docs/targets/postgres-access.md, Masked profiles"
+)
 _INSTALL: Final = "run the installation of the target again, see docs/targets/postgres-access.md"
 
 
@@ -173,6 +176,8 @@ def relations(session: Session, asked: Sequence[Table], profile: Profile) -> lis
         privileges=list(profile.privileges),
         grantor=issue.GRANTOR,
         marker=issue.MARKER,
+        graveyard=issue.GRAVEYARD,
+        masked=profile.masked,
         suffix=MASKED_SUFFIX,
         limit=MAX_RELATIONS + 1,
     )

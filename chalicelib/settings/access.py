@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from chalicelib.access import profile
+from chalicelib.access import profile, state
 from chalicelib.kernel import names
 from chalicelib.kernel.errors import ConfigError, UsageError
 
@@ -149,3 +150,11 @@ def _check_webhook(where: str, one: WebhookSection) -> None:
     for kind in one.kinds:
         if not _KIND.fullmatch(kind):
             raise ConfigError(f"{where} kinds: {kind[:80]!r} is no kind of records")
+        known = {*state.KINDS, *(told.partition(".")[0] for told in state.KINDS)}
+        if kind not in known:
+            near = difflib.get_close_matches(kind, sorted(known), 1)
+            raise ConfigError(
+                f"{where} kinds: {kind[:80]!r} is no kind of records that anybody is told of"
+                + (f"; did you mean {near[0]!r}?" if near else ""),
+                next_step=f"of {', '.join(sorted(known))}",
+            )

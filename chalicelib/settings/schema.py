@@ -197,7 +197,8 @@ class WebhookSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``secret_env`` or ``secret``: the variable or the secret in Secrets Manager with the key of the
     signature; ``url_env`` or ``url_secret``: likewise of an address that is a secret itself, as
-    Slack's are. ``format``: ``json`` or ``slack``. ``kinds``: of records, all if there are none.
+    Slack's are. ``format``: ``json`` or ``slack``. ``kinds``: of records, or their beginnings up to
+    a dot; all if there are none.
     """
 
     url: str = ""

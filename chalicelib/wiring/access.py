@@ -134,7 +134,9 @@ def _grantor(services: Services, target: Target) -> Grantor:
 
     token = leases.tokens(services.settings) if own.login == RDS_IAM else None
     dsn = broker_dsn(services, target)
-    return PostgresGrantor(target.stream, dsn, address=own.address, token=token)
+    return PostgresGrantor(
+        target.stream, dsn, address=own.address, token=token, log=services.keys.origin
+    )
 
 
 def broker_dsn(services: Services, target: Target) -> str:

@@ -374,10 +374,10 @@ class Machine(RuleBasedStateMachine):
             if fault is not None and point == fault[1] and not fired:
                 fired.append(point)
                 self.broker.hook = lambda _point: None
-                seq = self.model.seq
+                which, seq = self.broker.desk.journal.about, self.model.seq
                 self._go_wrong(fault[0], point)
                 self._learn()
-                raced.append(self.model.seq > seq)
+                raced.append(self._recorded(which, seq))
 
         self.broker.hook = hook
         try:
@@ -390,6 +390,12 @@ class Machine(RuleBasedStateMachine):
         if fired and any(raced) and point_of_decision(fired[0]):
             assert isinstance(found, Conflict), "decided on a state that was another by then"
         return found, bool(fired)
+
+    def _recorded(self, which, seq):
+        """Whether there is a record about a request after a seq of the stream."""
+        stream = self.broker.target.stream
+        later = self.broker.desk.journal.stream(stream, seq + 1)
+        return any(one.body.get("request") == which for one in later)
 
     def _go_wrong(self, how, point):
         record = point.startswith("record")

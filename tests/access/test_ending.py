@@ -100,7 +100,10 @@ def test_an_end_that_fails_is_said_and_tried_again_later_and_later(broker, step)
         pauses.append(ending.parse_timestamp(trouble.next_at) - ending.parse_timestamp(trouble.at))
         broker.clock.moment = ending.parse_timestamp(trouble.next_at)
         (outcome,) = lease.sweep(*at(broker), orphans=False)
-        assert (outcome.what, outcome.error.message) == (state.UNENDED, f"{step}: in the way")
+        assert (outcome.what, outcome.error.message) == (
+            state.UNENDED,
+            f"{step}: in the way" if step else "in the way",
+        )
     assert [round(one.total_seconds()) for one in pauses] == [
         10,
         20,
@@ -298,3 +301,46 @@ def test_many_orphans_are_remembered_up_to_a_bound(broker):
     broker.hook = lambda point: fail(CouldNotTell("away"))() if point == "end" else None
     lease.sweep(*at(broker))
     assert len(broker.state.orphans) == state.MAX_ORPHANS
+
+
+@pytest.mark.parametrize("kind", [state.ENDING, state.ENDED])
+def test_where_nothing_can_be_recorded_what_is_over_ends_all_the_same(broker, kind):
+    """A disk that is full keeps no session alive; the log has it when it can."""
+    first, credential = active(broker)
+    second, _ = active(broker)
+    broker.cluster.connect(credential)
+    broker.clock.pass_(500)
+    third, living = active(broker)
+    broker.clock.pass_(500)
+
+    def full(point):
+        if point == f"record before {kind}":
+            raise StoreUnavailable("no space left")
+
+    broker.hook = full
+    with pytest.raises(StoreUnavailable):
+        lease.sweep(*at(broker))
+    assert roles(broker) == {held(broker, third).lease.role}
+    assert broker.cluster.connect(living)
+    assert held(broker, first).phase is not Phase.ENDED
+    broker.hook = lambda _point: None
+    assert {one.request for one in lease.sweep(*at(broker))} == {first, second}
+    assert {held(broker, one).phase for one in (first, second)} == {Phase.ENDED}
+
+
+def test_where_nothing_can_be_recorded_a_target_that_is_away_is_tried_again(broker):
+    active(broker)
+    broker.clock.pass_(1_000)
+
+    def both(point):
+        if point == f"record before {state.ENDING}":
+            raise StoreUnavailable("no space left")
+        if point == "end":
+            raise CouldNotTell("away")
+
+    broker.hook = both
+    with pytest.raises(StoreUnavailable):
+        lease.sweep(*at(broker))
+    broker.hook = lambda _point: None
+    assert [one.what for one in lease.sweep(*at(broker))] == [state.ENDED]
+    assert roles(broker) == set()

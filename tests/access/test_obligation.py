@@ -149,6 +149,18 @@ def test_obligations_in_words(wanted, said):
     assert obligation.words(wanted) == said
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0s"), (59, "59s"), (3_900, "1h 5m"), (90_061, "1d 1h 1m 1s"), (86_400, "1d")],
+)
+def test_a_span_is_said_in_all_its_units(seconds, said):
+    assert obligation.span(seconds) == said
+
+
+def test_no_time_is_said_in_seconds():
+    assert obligation.length(0) == "0s"
+
+
 @given(st.integers(1, obligation.MAX_SECONDS))
 def test_a_length_is_read_as_it_is_written(seconds):
     assert obligation.seconds(obligation.length(seconds)) == seconds

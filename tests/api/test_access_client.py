@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import threading
 
 import pytest
 from rich.console import Console
 from rich.pretty import Pretty
+from support.listening import listening
 from support.peer import answering
 
 from chalicelib.api.client import There
@@ -23,7 +23,6 @@ from chalicelib.api.wishes import (
     RequestQuery,
     Wished,
 )
-from chalicelib.http import server
 from chalicelib.kernel.errors import (
     Forbidden,
     NotAllowed,
@@ -40,17 +39,10 @@ def people(place):
 
 
 @contextlib.contextmanager
-def listening(place):
+def reached(place):
     """The place on a socket of this machine."""
-    made = server.serve(place.app, ("127.0.0.1", 0))
-    thread = threading.Thread(target=made.run, daemon=True)
-    thread.start()
-    try:
+    with listening(place.app) as made:
         yield f"http://127.0.0.1:{made.effective_port}"
-    finally:
-        made.close()
-        made.task_dispatcher.shutdown()
-        thread.join(10)
 
 
 def client(url, token):
@@ -65,7 +57,7 @@ def client(url, token):
 
 def test_the_client_does_all_of_it_and_shows_no_credential(place, caplog, capfd):
     caplog.set_level("DEBUG")
-    with listening(place) as url:
+    with reached(place) as url:
         ana, ben = (client(url, token) for token in people(place))
         wish = {"profile": "read-clear", "reason": "INC-1", "tables": ("public.orders",)}
         asked = ana.do("request", AskFor(target="orders", **wish))

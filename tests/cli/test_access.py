@@ -36,7 +36,7 @@ def test_an_approval_shows_what_is_agreed_to_first(leased, ask):
     asked = ask()
     answer = leased("--as", "ben", "approve", asked, "--comment", "go on")
     assert answer.err.index("INC-481 refund bug") < answer.err.index("approved by ben")
-    assert f"next: holdfast run {asked} -- psql" in answer.err
+    assert f"next, for ana: holdfast run {asked} -- psql" in answer.err
     assert leased("--as", "ben", "show", asked, "--json").json["phase"] == "approved"
 
 

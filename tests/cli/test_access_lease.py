@@ -29,7 +29,8 @@ print(json.dumps({
     "pid": os.getpid(), "argv": sys.argv, "path": path,
     "file": stat.S_IMODE(os.stat(path).st_mode),
     "folder": stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode),
-    "names": sorted(name for name in os.environ if name.startswith(("PG", "HOLDFAST", "BROKER"))),
+    "names": sorted(name for name in os.environ if name.startswith(("PG", "HOLDFAST", "BROKER"))
+        and not name.startswith("HOLDFAST_TEST")),
     "user": os.environ["PGUSER"], "database": os.environ["PGDATABASE"],
 }), flush=True)
 """
@@ -279,7 +280,7 @@ def test_a_renewal_is_agreed_to_as_a_new_lease(leased, ask):
     leased("--as", "ana", "creds", asked)
     before = leased("--as", "ana", "show", asked, "--json").json
     answer = leased("--as", "ana", "renew", asked, "--for", "30m")
-    assert "30m more asked for: needs 1 person to agree" in answer.err
+    assert "renewal of 30m needs 1 person to agree" in answer.err
     assert leased("--as", "ana", "wait", asked, "--timeout", "1s", expect=4)
     leased("--as", "ben", "approve", asked)
     after = leased("--as", "ana", "show", asked, "--json").json
@@ -302,3 +303,25 @@ def test_what_could_not_be_ended_is_said_loudly(leased, ask, database, monkeypat
     assert "NOT ENDED" in shown.out
     assert "COULD NOT BE ENDED" in shown.err
     assert leased("--as", "ben", "ls", "--json").json[0]["lease"]["trouble"]["attempts"] == 1
+
+
+def test_the_address_and_the_key_of_a_webhook_are_not_the_program_s(leased, ask, monkeypatch):
+    settings = leased.home / "holdfast.toml"
+    notify = '\n[[notify.webhooks]]\nurl_env = "HOOK_URL"\nsecret_env = "HOOK_KEY"\n'
+    settings.write_text(settings.read_text() + notify)
+    for name in ("HOOK_URL", "HOOK_KEY", "HOOK_OTHER"):
+        monkeypatch.setenv(name, "https://hooks.example/secret")
+    done = outside(leased, "run", ask(approved=True), "--", "sh", "-c", "env | grep ^HOOK_")
+    assert done.stdout == "HOOK_OTHER=https://hooks.example/secret\n", done.stderr
+
+
+def test_all_statements_of_a_broken_glass_are_logged_where_the_server_lets_us(
+    leased, database, psql, tmp_path
+):
+    reason = ("--reason", "the shop is down")
+    which = leased("--as", "ana", "break-glass", "orders", *reason).out.strip()
+    shown = tmp_path / "shown"
+    query = ("-XAt", "-o", shown, "-c", "SHOW log_statement")
+    leased("--as", "ana", "run", which, "--", psql, *query)
+    supported = int(database.value("SHOW server_version_num")) >= 150_000
+    assert shown.read_text().strip() == ("all" if supported else "none")

@@ -55,7 +55,10 @@ def test_the_whole_way_of_a_lease(served, database):
     assert fields["user"].startswith("hf_")
     assert served("ana", "ls", "--mine", "--json").json[0]["phase"] == "active"
     served("ana", "renew", asked, "--for", "20m")
-    assert "20m more asked for" in served("ana", "wait", asked, "--timeout", "1s", expect=4).err
+    assert (
+        "renewal of 20m needs 1 person to agree"
+        in served("ana", "wait", asked, "--timeout", "1s", expect=4).err
+    )
     served("ben", "approve", asked)
     served("ana", "revoke", asked, "--comment", "done")
     assert "ended" in served("ana", "wait", asked, expect=6).err

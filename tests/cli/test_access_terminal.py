@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,10 @@ def at_terminal(leased, *words, typed=""):
     screen = read(ours)
     os.close(ours)
     return process.wait(), screen
+
+
+def words(screen):
+    return re.sub(r"\x1b\[[0-9;]*m", "", screen).split()
 
 
 def read(terminal):
@@ -98,3 +103,21 @@ def attached(leased, words):
     os.close(terminal)
     assert not os.WIFSIGNALED(status), signal.Signals(os.WTERMSIG(status))
     return os.WEXITSTATUS(status), screen
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "100", "140", "240"])
+def test_no_id_time_or_table_is_cut_however_narrow_it_is(leased, ask, monkeypatch, columns):
+    monkeypatch.setitem(ENVIRONMENT, "COLUMNS", columns)
+    monkeypatch.setitem(ENVIRONMENT, "TERM", "xterm")  # one that is dumb has always 80
+    tables = "public.orders,public.customers"
+    asked = ask("--profile", "read-clear", "--tables", tables, approved=True)
+    leased("--as", "ana", "creds", asked)
+    waiting = ask()
+    until = leased("show", asked, "--json").json["lease"]["until"][:19] + "Z"
+    _, screen = at_terminal(leased, "ls")
+    for whole in (asked, waiting, until, "public.customers,", "public.orders,", "person:ana"):
+        assert whole in words(screen)
+    _, screen = at_terminal(leased, "access", "review", "orders")
+    for whole in (asked, until, "public.customers,", "person:ana", "ben"):
+        assert whole in words(screen)
+    assert "no standing roles" not in screen

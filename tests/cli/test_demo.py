@@ -16,7 +16,7 @@ def test_the_story_comes_out_as_told(holdfast):
         '"pg_stat_activity": 0',
         "The next scan names each change, and exits with 1",
     ):
-        assert fact in answer.out
+        assert fact in answer.out + answer.err
     rows = holdfast("--config", "run/holdfast.toml", "drift", "ls", "--json").json
     found = {(row["kind"], row["name"], row["attribute"], row["direction"]) for row in rows}
     assert found == {

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
-from support import peer
+from support import listening, peer
 
 from chalicelib import settings, wiring
 from chalicelib.cli.app import shared
@@ -67,9 +67,7 @@ class Service:
         self.ended.set()
         self.bell.ring()
         self.worker.join()
-        with suppress(OSError):  # somebody else woke the server, and it is closed already
-            self.server.trigger.pull_trigger(self.server.close)  # by the thread that it runs in
-        self.server.task_dispatcher.shutdown()
+        listening.close(self.server)
 
     def routes(self):
         return [line["route"] for line in self.lines if line.get("event") == "request"]

@@ -301,6 +301,37 @@ def test_every_line_has_words(capsys, line, words):
     assert words in capsys.readouterr().err
 
 
+LEASE = {"event": "lease", "target": "postgres:a", "request": "a.abcdefghijkm"}
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "words"),
+    [
+        ("lease.ended", None, "a.abcdefghijkm: ended, and proven gone"),
+        ("access.lapsed", None, "a.abcdefghijkm: lapsed"),
+        ("lease.extended", None, "a.abcdefghijkm: renewed\n"),
+        ("lease.orphaned", None, "a.abcdefghijkm: a credential that is no open lease's was found"),
+        ("lease.unended", "away", "COULD NOT BE ENDED: away; it is tried again"),
+        ("lease.extended", "away", "renewed, but its target did not hear of it: away"),
+        ("lease.orphaned", "away", "postgres:a: credentials that are no open lease's could not"),
+    ],
+)
+def test_what_was_done_about_a_lease_is_said_without_names_of_records(capsys, what, error, words):
+    line = {**LEASE, "what": what} | ({} if error is None else {"error": error})
+    if "postgres:a:" in words:
+        line["request"] = ""
+    Words(Noon())(line)
+    said = capsys.readouterr().err
+    assert words in said
+    assert what not in said
+
+
+def test_what_a_database_says_of_a_credential_forges_no_line(capsys):
+    request = "x\nb.abcdefghijkm: ended"
+    Words(Noon())({**LEASE, "what": "lease.orphaned", "request": request})
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_lines_fit_80_columns_and_keep_ids_whole(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")

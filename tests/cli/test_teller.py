@@ -9,7 +9,7 @@ from support.peer import answering
 
 from chalicelib import settings, wiring
 from chalicelib.access import notice, state
-from chalicelib.cli.teller import Teller
+from chalicelib.cli.teller import AGAIN_SECONDS, Teller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ConfigError
 from chalicelib.kernel.record import Actor, Draft
@@ -32,8 +32,8 @@ def told(shop, monkeypatch):
     monkeypatch.setenv("WEBHOOK_KEY", KEY)
     path = shop.home / "holdfast.toml"
 
-    def make(url):
-        path.write_text(path.read_text() + WEBHOOK.format(url=url))
+    def make(url, kinds=()):
+        path.write_text(path.read_text() + WEBHOOK.format(url=url) + f"kinds = {list(kinds)}\n")
         services = wiring.connect(settings.load(path))
         lines = []
 
@@ -84,6 +84,34 @@ def test_a_key_that_is_not_there_is_said(told, monkeypatch):
         assert [(one["name"], one["error"]) for one in lines] == [("receivers", "config_error")]
         with pytest.raises(ConfigError, match="WEBHOOK_KEY, for the key of a webhook, is not set"):
             teller.look()
+
+
+def test_what_is_wrong_for_long_is_said_now_and_then(told, monkeypatch):
+    with answering(TAKEN) as (url, _):
+        teller, lines, _ = told(url)
+        monkeypatch.delenv("WEBHOOK_KEY")
+        moment = [0.0]
+        teller._monotonic = lambda: moment[0]
+        for moment[0] in (0.0, 5.0, AGAIN_SECONDS - 1):
+            teller.once()
+        assert len(lines) == 1
+        moment[0] = AGAIN_SECONDS
+        teller.once()
+        assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told_of"),
+    [(["lease"], 1), (["access", "lease.refreshed"], 1), (["access", "lease.ended"], 0)],
+)
+def test_a_webhook_is_told_of_kinds_by_name_or_by_their_beginning(told, kinds, told_of):
+    with answering(TAKEN) as (url, seen):
+        teller, _, record = told(url, kinds)
+        record()
+        teller.look()
+        record()
+        teller.look()
+    assert len(seen) == told_of
 
 
 def test_it_stops_at_once(told):

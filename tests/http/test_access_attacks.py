@@ -7,10 +7,10 @@ import threading
 import urllib.request
 
 import pytest
+from support.listening import listening
 from support.office import ROLES, Place
 
 from chalicelib.access.principal import Kind
-from chalicelib.http import server
 
 WRITE = """
 [targets.orders]
@@ -219,10 +219,7 @@ def test_other_steps_have_no_version_that_could_be_meant(place, step):
 
 
 def test_approvals_at_once_over_sockets_are_counted_once_each(many):
-    made = server.serve(many.app, ("127.0.0.1", 0))
-    thread = threading.Thread(target=made.run, daemon=True)
-    thread.start()
-    try:
+    with listening(many.app) as made:
         request = many.request(many.token("ana", "engineer"), profile="write")
         url = f"http://127.0.0.1:{made.effective_port}{at(request, APPROVALS)}"
 
@@ -238,10 +235,6 @@ def test_approvals_at_once_over_sockets_are_counted_once_each(many):
 
         tokens = [many.token(name, "approver") for name in ("ben", "ben", "BEN", "chloe")]
         answers = at_once(*[lambda one=one: approve(one) for one in tokens])
-    finally:
-        made.close()
-        made.task_dispatcher.shutdown()
-        thread.join(10)
     assert sorted(status for status, _ in answers) == [200, 200, 403, 403]
     assert {body["code"] for status, body in answers if status == 403} == {"not_allowed"}
     assert kinds(many, request) == ["access.requested", *["access.approved"] * 2]

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from support.listening import listening
 from support.office import ROLES, furnished
 
 from chalicelib.http import server, wire
@@ -19,16 +20,11 @@ from chalicelib.http import server, wire
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     place = furnished(tmp_path_factory.mktemp("served") / "place")
-    made = server.serve(place.app, ("127.0.0.1", 0))
-    thread = threading.Thread(target=made.run, daemon=True)
-    thread.start()
-    place.made = made
-    place.port = made.effective_port
-    place.everything = place.token("eve", *ROLES)
-    yield place
-    made.close()
-    made.task_dispatcher.shutdown()
-    thread.join(10)
+    with listening(place.app) as made:
+        place.made = made
+        place.port = made.effective_port
+        place.everything = place.token("eve", *ROLES)
+        yield place
 
 
 def raw(place, data, *, most=65_536):

@@ -8,8 +8,8 @@ import pytest
 from psycopg import errors
 from support.cluster import scopes
 
-from chalicelib.kernel.errors import CouldNotTell
-from chalicelib.postgres import broker, revoke
+from chalicelib.kernel.errors import CouldNotTell, NotPermitted
+from chalicelib.postgres import broker, graveyard, revoke
 
 
 class CrashError(Exception):
@@ -206,3 +206,108 @@ def test_many_leases_of_one_scope_come_and_go_at_once(cluster):
     assert cluster.grantor().orphans(()) == []
     cluster.end(cluster.terms("write", lease="L0"))
     assert scopes(cluster) == []
+
+
+@pytest.mark.parametrize(
+    "held", ["ALTER ROLE CURRENT_USER PASSWORD 'mine'", "CREATE TABLE public.unborn ()"]
+)
+def test_what_was_prepared_as_a_group_holds_the_lease_s_role_no_longer_than_it_ends(
+    cluster, monkeypatch, held
+):
+    """SET ROLE before PREPARE makes it the group's: it would keep the login open for ever."""
+    monkeypatch.setattr(broker, "LOCK_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(revoke, "LOCK_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(revoke, "QUEUED_SECONDS", 0.5)
+    monkeypatch.setattr(revoke, "ATTEMPTS", 3)
+    cluster.run("GRANT CREATE ON SCHEMA public TO app_owner")
+    terms, credential = cluster.lease("own")
+    oid = cluster.oid(terms.role)
+    with cluster.connect(credential) as session:
+        session.execute("SET ROLE app_owner")
+        session.execute("BEGIN; INSERT INTO app.customers VALUES (7)")
+        session.execute("PREPARE TRANSACTION 'of the group'")  # nobody can tell whose it is
+        session.execute("SET ROLE NONE; BEGIN")
+        with suppress(errors.InsufficientPrivilege):
+            session.execute("GRANT CREATE ON SCHEMA public TO CURRENT_USER")
+        session.execute(held)
+        session.execute("SET ROLE app_owner")
+        session.execute("PREPARE TRANSACTION 'foothold'")
+    assert cluster.end(terms)["prepared_rolled_back"] == 1
+    assert cluster.rows("SELECT gid FROM pg_prepared_xacts") == [("of the group",)]
+    assert cluster.residue(terms, oid) == {"prepared": 1}
+
+
+def test_owner_of_a_schema_that_shut_itself_out_ends(cluster):
+    """REASSIGN OWNED gives a function only to who may create in its schema."""
+    other, lent = cluster.lease("make", "app.orders", lease="L2")
+    terms, credential = cluster.lease("make", "app.orders", lease="L1")
+    oid = cluster.oid(terms.role)
+    make = "CREATE FUNCTION {}.f() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    with cluster.connect(credential) as session, cluster.connect(lent) as friend:
+        friend.execute(f'CREATE SCHEMA theirs; GRANT ALL ON SCHEMA theirs TO "{terms.role}"')
+        session.execute("CREATE SCHEMA mine")
+        session.execute(make.format("mine"))
+        session.execute(make.format("theirs"))
+        session.execute("REVOKE ALL ON SCHEMA mine FROM CURRENT_USER")
+        friend.execute(f'REVOKE ALL ON SCHEMA theirs FROM "{terms.role}"')
+    assert cluster.end(terms)["reassigned"] == {"function": 2, "schema": 1}
+    assert cluster.residue(terms, oid) == {"scopes": 1}
+    oid = cluster.oid(other.role)
+    cluster.end(other)
+    assert cluster.residue(other, oid) == {}
+
+
+def test_more_tables_than_the_server_has_locks_go_a_few_at_a_time(cluster, monkeypatch):
+    monkeypatch.setattr(graveyard, "MANY", 3)
+    monkeypatch.setattr(graveyard, "AT_ONCE", 2)
+    terms, credential = cluster.lease("make", "app.orders")
+    oid = cluster.oid(terms.role)
+    with cluster.connect(credential) as session:
+        for number in range(7):
+            session.execute(f"CREATE TABLE public.t{number} (id serial)")
+        session.execute("CREATE VIEW public.v AS SELECT 1; CREATE SEQUENCE public.s")
+        session.execute("CREATE SCHEMA shut CREATE TABLE t ()")
+        session.execute("REVOKE ALL ON SCHEMA shut FROM CURRENT_USER")
+    ran = []
+    monkeypatch.setattr(
+        broker.Session, "run", lambda self, step, secrets=None, run=broker.Session.run: (
+            ran.append(step.sql), run(self, step, secrets)
+        )
+    )  # fmt: skip
+    found = cluster.end(terms)
+    assert found["reassigned"]["table"] == 8
+    assert sum(one.startswith("ALTER TABLE") for one in ran) == 6
+    assert cluster.residue(terms, oid) == {}
+
+
+@pytest.mark.parametrize(("limit", "since"), broker.TIME_LIMITS)
+def test_limits_that_the_database_s_owner_sets_keep_no_lease_from_its_end(cluster, limit, since):
+    """A lease can be a member of the owner; before its first statement the role's own counts."""
+    if cluster.major < since:
+        pytest.skip(f"{limit} is new in {since}")
+    terms, credential = cluster.lease("own")
+    oid = cluster.oid(terms.role)
+    with cluster.connect(credential) as session:
+        session.execute(f"ALTER DATABASE shop SET {limit} = '1ms'")
+    cluster.end(terms)
+    cluster.run("ALTER DATABASE shop RESET ALL", dbname="postgres")
+    assert cluster.residue(terms, oid) == {}
+
+
+def test_what_leases_left_in_a_schema_keeps_nobody_from_asking_for_all_of_it(cluster):
+    """Nobody may grant it: while the lease runs it is the lease's, and then the graveyard's."""
+    cluster.run("GRANT CREATE, USAGE ON SCHEMA app TO makers")
+    terms, credential = cluster.lease("make", "app.orders", lease="L1")
+    with cluster.connect(credential) as session:
+        session.execute("CREATE TABLE app.left_behind ()")
+    for lease in ("L2", "L3"):
+        other, lent = cluster.lease("read-clear", "app.*", lease=lease)
+        with cluster.connect(lent) as session:
+            assert session.execute("SELECT count(*) FROM app.orders").fetchone() == (1,)
+            with pytest.raises(errors.InsufficientPrivilege):
+                session.execute("SELECT * FROM app.left_behind")
+        cluster.end(other)
+        if lease == "L2":
+            cluster.end(terms)
+    with pytest.raises(NotPermitted):  # who names it is told
+        cluster.lease("read-clear", "app.left_behind", lease="L4")

@@ -548,3 +548,14 @@ def test_orphans_of_another_target_of_the_cluster_are_not_ours(cluster):
 
     cluster.lease("write", "app.orders")
     assert PostgresGrantor("postgres:other", cluster.broker_dsn).orphans(()) == []
+
+
+def test_leases_of_another_installation_that_calls_the_database_the_same_are_not_ours(cluster):
+    """Neither log has the other's leases: each would find them, and end them."""
+    ours, theirs = (cluster.grantor(log=f"{one}.example/log") for one in ("ours", "theirs"))
+    terms = cluster.terms("write", "app.orders")
+    ours.issue(ours.plan(terms), terms)
+    ours.refresh(terms)
+    ours.extend(terms)
+    assert theirs.orphans(()) == []
+    assert [one.role for one in ours.orphans(())] == [terms.role]

@@ -200,8 +200,10 @@ class HookedJournal:
     def __init__(self, journal, hook):
         self._journal = journal
         self._hook = hook
+        self.about = ""  # the request of the append under way
 
     def append(self, drafts, *, after=None):
+        self.about = drafts[0].body.get("request", "")
         self._hook(f"record before {drafts[0].kind}")
         entries = self._journal.append(drafts, after=after)
         self._hook(f"record after {drafts[0].kind}")

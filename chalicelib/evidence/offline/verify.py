@@ -118,7 +118,6 @@ def note(data: bytes, keys: list[Key]) -> tuple[str, list[Key | None]]:
         good = signers[-1] is None or signed(signers[-1], raw[4:], f"{text}\n".encode())
         need(good, f"the signature of {name} {raw[:4].hex()} is not over this text")
     return f"{text}\n", signers
-
 class Trust:
     """A C2SP tlog-policy; ``#: sizes FIRST LAST`` right after a log's line narrows its key."""
     def __init__(self, data: bytes) -> None:
@@ -190,7 +189,6 @@ def both(old: int, new: int, known: bytes, path: list[bytes]) -> tuple[bytes, by
     a, b = both(old - middle, new - middle, b"", path)
     left = path.pop(0)
     return node(left, a), node(left, b)
-
 class Packet:
     """A packet and what was found in it; ``where`` is what is being looked at."""
     def __init__(self, file: Any, trust: Trust, now: float) -> None:

@@ -1,5 +1,6 @@
 -- The tables and views of schemas, or some of them: what they are, and what the grantor may grant.
--- A name of '*' is for all of the schema. Names are compared as text: as names they would be cut.
+-- A name of '*' is for all of the schema, but for what leases made there and left, unless every view
+-- there has to mask. Names are compared as text: as names they would be cut.
 WITH asked AS (
     SELECT * FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS a(schema, name)
 ),
@@ -46,7 +47,16 @@ CROSS JOIN grantor g
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
     AND EXISTS (
         SELECT FROM asked a
-        WHERE a.schema = n.nspname::text AND a.name IN ('*', c.relname::text)
+        WHERE a.schema = n.nspname::text AND (
+            a.name = c.relname::text
+            OR (a.name = '*' AND (%(masked)s::boolean OR c.relowner NOT IN (
+                SELECT r.oid FROM pg_catalog.pg_roles r
+                WHERE r.rolname = %(graveyard)s::text
+                    OR (r.rolname LIKE 'hf\_%%' AND pg_catalog.pg_has_role(
+                        r.oid, %(marker)s::text::name, 'MEMBER'
+                    ))
+            )))
+        )
     )
 ORDER BY 1, 2
 LIMIT %(limit)s
