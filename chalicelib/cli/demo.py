@@ -159,7 +159,7 @@ class _Story:
 
     def _lease(self) -> None:
         """Somebody asks for access, has it, and loses it."""
-        self._chapter("An engineer needs to see orders, for fifteen seconds")
+        self._chapter("An engineer needs to see orders, for half a minute")
         self._words(
             "Engineers may ask, approvers agree, nobody for themselves. In holdfast.toml:\n"
             + ACCESS
@@ -170,7 +170,7 @@ class _Story:
         self._run("--as", "ana", "baseline", "propose", "shop", "--comment", "broker", expect=0)
         self._run("--as", "ben", "baseline", "approve", "shop", expect=0)
         self._run("--as", "chloe", "baseline", "approve", "shop", expect=0)
-        asked = ("--profile", "read-clear", "--tables", "shop.orders", "--for", "15s")
+        asked = ("--profile", "read-clear", "--tables", "shop.orders", "--for", "30s")
         why = ("--reason", "INC-481 refund bug")
         self._run("--as", "dora", "request", "shop", *asked, *why, expect=0)
         request = self._request()

@@ -116,8 +116,9 @@ def serve_command(
         if api is None and not once and not served_here():
             say("without the API, whose extra is not there: pip install 'holdfast[api]'", "dim")
         elif api is not False and not once:
-            counter.open(where, emit)  # ends with the process: what was answered is durable
-            emit({"event": "listening", "url": f"http://{listen}"})
+            made = counter.open(where, emit)  # ends with the process: what was answered is durable
+            at = listen if where[1] else f"{listen.rpartition(':')[0]}:{made.effective_port}"
+            emit({"event": "listening", "url": f"http://{at}"})
         with stopped_by_signals(service.stop):
             code = service.run()
         sweeper.stop()

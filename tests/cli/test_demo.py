@@ -11,12 +11,11 @@ def test_the_story_comes_out_as_told(holdfast):
         "Whoever proposes cannot approve",
         "$ holdfast scan shop",
         "Her own approval does not count",
-        "permission denied for table customers",
-        "has ended, and the program was told to end",
-        '"pg_stat_activity": 0',
+        "Outside of the scope",
+        "A session that is open when the time is over is ended with it",
         "The next scan names each change, and exits with 1",
     ):
-        assert fact in answer.out + answer.err
+        assert fact in answer.out
     rows = holdfast("--config", "run/holdfast.toml", "drift", "ls", "--json").json
     found = {(row["kind"], row["name"], row["attribute"], row["direction"]) for row in rows}
     assert found == {
@@ -27,6 +26,9 @@ def test_the_story_comes_out_as_told(holdfast):
         ("function", "ml.may_retrain(text)", "body", "widens"),
         ("index", "shop.orders_by_customer", "valid", "widens"),
     }
+    listed = holdfast("--config", "run/holdfast.toml", "evidence", "ls", "--json").json
+    [ended] = [one["body"] for one in listed if one["kind"] == "lease.ended"]
+    assert (ended["why"], set(ended["proof"]["verified"].values())) == ("expired", {0})
     dated = {row["name"] for row in rows if row["when"].get("committed")}
     assert dated == {name for _, name, _, _ in found} - {"log_statement"}
     holdfast("--config", "run/holdfast.toml", "evidence", "fsck")

@@ -27,6 +27,7 @@ PROGRAM = (
     "main()\n"
 )
 EVERY = ("--every", "24h")
+ANYWHERE = ("--listen", "127.0.0.1:0")  # services of other tests run at the same time
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def start(fleet):
 
     def start(*words):
         child = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "serve", *EVERY, "--json", *words],
+            [sys.executable, "-c", PROGRAM, "serve", *EVERY, "--json", *ANYWHERE, *words],
             cwd=fleet.home,
             env=dict(os.environ),
             stdout=subprocess.PIPE,
