@@ -164,6 +164,7 @@ def remove(
     held = services()
     ended = 0
     with held.desk.locks.hold("settings"):
+        edit.without_target(load_settings(), called.slug)  # before anything is ended or recorded
         if held.settings.file.targets[called.slug].access is not None:
             ended = _end_all(held, called)
         held.removed(called, actor(), {"requests": ended})

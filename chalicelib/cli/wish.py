@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chalicelib.api.wishes import RequestView
 
 _COMMA: Final = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')  # outside of quotation marks
+EMERGENCY: Final = "write"  # the profile of whoever has no time to choose one
 _ARNS: Final = re.compile(r",(?=arn:)")
 _EMPTY: Final = "leave the option out for all that the profile gives; is a variable not set?"
 
@@ -64,9 +65,6 @@ def request(
     )
     over = way()
     _asked(over, over.do("request", asked), wait=wait, most=most, as_json=as_json)
-
-
-EMERGENCY: Final = "write"  # the profile of whoever has no time to choose one
 
 
 @app.command("break-glass")

@@ -167,9 +167,15 @@ def add_target(settings: Settings, slug: str, section: TargetSection) -> Setting
 
 
 def remove_target(settings: Settings, slug: str) -> Settings:
-    """The settings without a target, written to the file, every other byte of it left alone.
+    """The settings without a target, written to the file. Raises: as below; StoreUnavailable."""
+    replace(settings.path, without_target(settings, slug))
+    return load(settings.path)
 
-    Raises: ConfigError, where the file is not of a form that can be edited so; StoreUnavailable.
+
+def without_target(settings: Settings, slug: str) -> str:
+    """The file's text without a target, every other byte of it left alone; nothing is written.
+
+    Raises: ConfigError, where the file is not of a form that can be edited so.
     """
     due = msgspec.structs.replace(
         settings.file,
@@ -195,8 +201,7 @@ def remove_target(settings: Settings, slug: str) -> Settings:
             f"{settings.path} is not written so that a target can be taken out of it",
             next_step=f"remove [targets.{slug}] and what belongs to it by hand",
         )
-    replace(settings.path, text)
-    return load(settings.path)
+    return text
 
 
 def create(path: Path, text: str) -> None:

@@ -74,3 +74,17 @@ def test_a_glass_that_nobody_reviewed_keeps_its_target(leased, ask):
 @pytest.mark.parametrize("words", [("nobody",), ("postgres:nobody",)])
 def test_there_must_be_one(leased, words):
     leased("target", "remove", *words, expect=2)
+
+
+def test_a_file_that_cannot_be_edited_ends_nothing(leased, ask):
+    """A target without a heading of its own: only people can take it out."""
+    which = ask()
+    path = leased.home / "holdfast.toml"
+    text = path.read_text()
+    dotted = text.replace('[targets."orders"]', '["targets"."orders"]', 1)
+    assert dotted != text
+    path.write_text(dotted)
+    leased("target", "remove", "orders", expect=2)
+    assert path.read_text() == dotted
+    assert leased("show", which, "--json").json["phase"] == "pending"
+    assert "target.removed" not in kinds(leased, "postgres:orders")
