@@ -33,6 +33,7 @@ from chalicelib.api.wishes import (
     Wished,
 )
 from chalicelib.drift.desk import Target as TargetOf
+from chalicelib.evidence.personal import Reveal
 from chalicelib.kernel import names
 from chalicelib.kernel.clock import parse_timestamp
 from chalicelib.kernel.errors import Conflict, Malformed, NotFound, UsageError
@@ -86,7 +87,8 @@ def ls(call: Call, asked: RequestQuery) -> Requests:
         rows = [row for row in rows if (row[1].at, row[1].id) < after]
     page = rows[: asked.limit]
     more = _cursor(page[-1][1]) if len(rows) > len(page) else None
-    return Requests(items=[view(call, target, one) for target, one in page], next=more)
+    reveal = Reveal(call.services.subjects, call.services.log)
+    return Requests(items=[view(call, target, one, reveal) for target, one in page], next=more)
 
 
 def show(call: Call, _asked: Empty, request: str) -> RequestView:

@@ -10,6 +10,7 @@ from chalicelib.access.state import MAX_CLOSED
 from chalicelib.api import requests, shown
 from chalicelib.api.wishes import Review, Standing
 from chalicelib.drift import approval, snapshot
+from chalicelib.evidence.personal import Reveal
 from chalicelib.kernel import names
 from chalicelib.kernel.errors import Missing
 from chalicelib.wiring import access
@@ -45,7 +46,8 @@ def show(call: Call, _asked: Empty, target: str) -> Review:
     leased = access.find(call.services, full)
     now = requests.state_of(call, leased)
     every = [*now.requests.values(), *now.closed.values()]
-    views = [shown.view(call, leased, one) for one in every]
+    reveal = Reveal(call.services.subjects, call.services.log)
+    views = [shown.view(call, leased, one, reveal) for one in every]
     views.sort(key=lambda one: (one.at, one.id), reverse=True)
     held = [one for one in views if one.lease is not None]
     held.sort(key=lambda one: one.phase == "ended")

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 MAX_MEMBERS: Final = 10  # of a role or a group that are named
 
 
-def view(call: Call, target: Leased, held: Held) -> RequestView:
+def view(call: Call, target: Leased, held: Held, reveal: Reveal | None = None) -> RequestView:
     """A request as it is told now."""
-    reveal = Reveal(call.services.subjects, call.services.log)
+    reveal = reveal or Reveal(call.services.subjects, call.services.log)  # one for all of a list
     wished = state.REQUESTED if held.revision == 1 else state.AMENDED
 
     def said(comment: str | Concealed, kind: str) -> str | None:
