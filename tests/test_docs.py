@@ -72,6 +72,7 @@ def test_every_setting_is_documented():
         settings.WebhookSection,
         Profile,
         settings.LogSection,
+        settings.MaskingSection,
         settings.StoreSection,
         settings.RetentionSection,
         settings.RulesSection,

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from chalicelib.access import obligation, state
 from chalicelib.access.state import Phase
-from chalicelib.kernel import names
+from chalicelib.kernel import masking, names
+from chalicelib.kernel.errors import Malformed
 from chalicelib.kernel.kinds import ACCESS
 
 if TYPE_CHECKING:
@@ -49,14 +48,14 @@ class Audit:
         """``(place, what is wrong)`` with this record. Records come in log order."""
         stream, kind = entry.record.stream, entry.record.kind
         if not stream.startswith(f"{ACCESS}:"):
-            if kind in state.KINDS:
+            if kind in state.KINDS | state.MASKING:
                 yield f"record {entry.index}", f"a {kind} in the stream {stream}"
             return
         now = self.states.setdefault(stream, state.State(stream))
         try:
             wrong = list(_wrong(now, entry))
             state.SHAPE.grow(now, [entry])
-        except (KeyError, TypeError, AttributeError, ValueError, msgspec.ValidationError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             yield f"record {entry.index}", f"its body is not that of a {kind}: {error!r}"
             return
         for what in wrong:
@@ -65,6 +64,12 @@ class Audit:
 
 def _wrong(now: state.State, entry: Entry) -> Iterator[str]:
     kind, body = entry.record.kind, entry.body
+    if kind in state.MASKING:
+        try:
+            masking.check(kind, body)
+        except Malformed as error:
+            yield f"its body is not that of a {kind}: {error.message}"
+        return
     if kind not in state.KINDS:
         yield f"a {kind} among requests and leases"
         return

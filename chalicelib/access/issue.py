@@ -34,7 +34,6 @@ GRAVEYARD: Final = "holdfast_graveyard"
 GRANTOR: Final = "holdfast_grantor"
 SCOPE_PREFIX: Final = "holdfast_s_"
 RDS_IAM: Final = "rds_iam"  # Source: Amazon RDS, "Creating a database account using IAM"
-MASKED_SUFFIX: Final = "_masked"
 NOTHING: Final = "no group has privileges for this profile"
 
 MAX_RELATIONS: Final = 2_000  # of one scope, after schema.* became the tables of the schema

@@ -17,8 +17,11 @@ MAX_TABLES: Final = 200  # of one scope
 PRIVILEGES: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 # One part of a table's name: plain, or quoted with doubled quotes; at most 63 bytes is the server's
 # to say. Source: PostgreSQL, §4.1.1 "Identifiers and Key Words".
-_PART: Final = re.compile(r'([a-z_][a-z0-9_$]*)|"((?:[^"\x00]|"")+)"')
+PART: Final = re.compile(r'([a-z_][a-z0-9_$]*)|"((?:[^"\x00]|"")+)"')
 EVERY: Final = "*"
+MASKED_SUFFIX: Final = "_masked"
+VIEWS: Final = re.compile(r"[a-z][a-z0-9_]{0,19}")  # the name of a set of views
+MAX_IDENTIFIER_BYTES: Final = 63  # the server cuts what is longer. Source: NAMEDATALEN - 1
 
 Seconds = Annotated[int, Meta(ge=0, le=86_400)]
 
@@ -27,8 +30,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """``[profiles.NAME]``: what a lease of this profile gets.
 
     For databases. ``privileges``: on the tables of the scope. ``masked``: on the views of the same
-    names in the schemas ``<schema>_masked``, and never on the tables. ``roles``: group roles of the
-    target that it is a member of besides. ``set_role``: the one of them that its sessions start as,
+    names in the schemas ``<schema>_masked``, and never on the tables; ``views``: which set of them,
+    ``eu`` for those in ``<schema>_masked_eu``. ``roles``: group roles of the target that it is a
+    member of besides. ``set_role``: the one of them that its sessions start as,
     so that what it creates is not its own. ``tables``: whether a request has to name tables
     (``required``), may (``optional``), or cannot (``none``).
 
@@ -37,6 +41,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     privileges: tuple[str, ...] = ()
     masked: bool = False
+    views: str = ""
     read_only: bool = True
     roles: tuple[str, ...] = ()
     set_role: str = ""
@@ -66,26 +71,31 @@ class Table(msgspec.Struct, frozen=True, order=True):
         return f"{_shown(self.schema)}.{EVERY if self.name == EVERY else _shown(self.name)}"
 
 
+def masked(schema: str, views: str = "") -> str:
+    """The schema with the views that mask the tables of a schema."""
+    return schema + MASKED_SUFFIX + (f"_{views}" if views else "")
+
+
 def table(text: str) -> Table:
     """The table of ``public.orders``, ``"Odd Schema"."Odd"`` or ``public.*``. Raises: UsageError.
 
     As in SQL, what is not quoted is lower case; other than there, upper case is refused unquoted
     rather than folded, and a schema has to be named.
     """
-    first = _PART.match(text)
+    first = PART.match(text)
     rest = text[first.end() :] if first else ""
     if first is not None and rest == ".*":
-        return Table(_named(first), EVERY)
-    second = _PART.fullmatch(rest[1:]) if rest.startswith(".") else None
+        return Table(named(first), EVERY)
+    second = PART.fullmatch(rest[1:]) if rest.startswith(".") else None
     if first is None or second is None:
         raise UsageError(
             f"not a table's name: {text[:80]!r}; expected schema.table, e.g. public.orders",
             next_step='quote what is not lower case: public."Orders"; public.* names all tables',
         )
-    name = _named(second)
+    name = named(second)
     if name == EVERY:
         raise UsageError('a table that is called "*" cannot be named in a scope')
-    return Table(_named(first), name)
+    return Table(named(first), name)
 
 
 def scope(texts: Iterable[str]) -> tuple[Table, ...]:
@@ -99,11 +109,12 @@ def scope(texts: Iterable[str]) -> tuple[Table, ...]:
     return tuple(found)
 
 
-def _named(found: re.Match[str]) -> str:
+def named(found: re.Match[str]) -> str:
+    """The name that a part of a qualified name, matched by PART, is for."""
     return found[1] if found[1] is not None else found[2].replace('""', '"')
 
 
 def _shown(part: str) -> str:
-    if _PART.fullmatch(part) and not part.startswith('"'):
+    if PART.fullmatch(part) and not part.startswith('"'):
         return part
     return '"' + part.replace('"', '""') + '"'

@@ -27,7 +27,7 @@ from chalicelib.access.held import (
 )
 from chalicelib.access.obligation import Obligations
 from chalicelib.access.profile import Profile
-from chalicelib.kernel import folded, merkle
+from chalicelib.kernel import folded, masking, merkle
 from chalicelib.kernel.folded import Shape
 from chalicelib.kernel.personal import text_or_sealed
 
@@ -301,6 +301,7 @@ _STEPS: Final[dict[str, Callable[[Held, Entry], None]]] = {
     REVIEWED: _reviewed,
 }
 KINDS: Final = frozenset({REQUESTED, ORPHANED, *_STEPS})
+MASKING: Final = masking.KINDS  # of the same stream, and no requests: they change no state
 
 
 def _take(state: State, entry: Entry) -> None:

@@ -46,6 +46,21 @@ schemas = ["shop"]
 engineer = ["person:dora"]
 approver = ["person:ben", "person:dora"]
 """
+MASKING = """\
+[targets.shop.masking]
+files = ["masks.toml"]
+"""
+MASKS = """\
+shop.customers.id = "public"
+shop.customers.tenant = "public"
+shop.customers.loyalty = "public"
+shop.customers.email = {class = "email", mask = "pseudonym", domain = "customer"}
+shop.orders.id = "public"
+shop.orders.customer_id = "public"
+shop.orders.state = "public"
+shop.orders.total = "public"
+shop.orders.placed_at = "public"
+"""
 
 
 @app.command()
@@ -166,7 +181,8 @@ class _Story:
         )
         self._append(ACCESS)
         self._run("target", "install", "shop", "--dsn-env", "SHOP_DSN", expect=0)
-        self._words("What the broker needs is part of the state that people sign for:")
+        self._mask()
+        self._words("Broker and masking views are part of the state that people sign for:")
         self._run("--as", "ana", "baseline", "propose", "shop", "--comment", "broker", expect=0)
         self._run("--as", "ben", "baseline", "approve", "shop", expect=0)
         self._run("--as", "chloe", "baseline", "approve", "shop", expect=0)
@@ -185,14 +201,41 @@ class _Story:
             self._words("A session that is open when the time is over is ended with it:")
             self._run(*psql, "SELECT pg_sleep(300)", expect=6)
             self._await_end(request)
+        self._masked_lease()
         self._run("ls", "--all", expect=0)
+
+    def _mask(self) -> None:
+        """Somebody looks for personal data, says what it is, and has views made that mask it."""
+        self._words("What looks personal there? Values are looked at, and neither kept nor shown:")
+        self._run("mask", "suggest", "shop", expect=0)
+        self._words(
+            f"Somebody who knows decides; what has no class is left out. masks.toml:\n{MASKS}"
+        )
+        (self.folder / "masks.toml").write_text(MASKS)
+        self._append(MASKING)
+        self._run("mask", "apply", "shop", expect=0)
+
+    def _masked_lease(self) -> None:
+        """An agent reads customers without seeing who they are."""
+        self._chapter("An agent counts customers, and sees none of them")
+        asked = ("--profile", "read-masked", "--tables", "shop.customers,shop.orders")
+        why = ("--for", "10m", "--reason", "INC-481 refund report")
+        self._run("--as", "dora", "request", "shop", *asked, *why, expect=0)
+        request = self._request()
+        self._run("--as", "ben", "approve", request, "--yes", expect=0)
+        psql = ("--as", "dora", "run", request, "--", "psql", "-X", "-c")
+        self._words("The same names, through masking views; and the shop's own row-level security:")
+        self._run(*psql, "SET shop.tenant = 'north'; SELECT * FROM customers", expect=0)
+        self._words("Around the view:")
+        self._run(*psql, "SELECT email FROM shop.customers", expect=1)
+        self._run("--as", "dora", "revoke", request, expect=0)
 
     def _append(self, text: str) -> None:
         path = self.folder / "holdfast.toml"
         path.write_text(f"{path.read_text()}\n{text}")
 
     def _request(self) -> str:
-        """The one request's id."""
+        """The newest request's id."""
         return str(self._json("ls", "--all", "--json")[0]["id"])
 
     def _record(self, kind: str) -> str:

@@ -187,6 +187,7 @@ def _not_the_programs() -> frozenset[str]:
     if found is not None:
         for target in found.file.targets.values():
             names |= {target.dsn_env, target.access.dsn_env if target.access else ""}
+            names |= {target.masking.dsn_env if target.masking else ""}
         names |= {
             name for one in found.file.notify.webhooks for name in (one.secret_env, one.url_env)
         }

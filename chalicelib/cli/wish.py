@@ -58,7 +58,7 @@ def request(
         target=target,
         profile=profile,
         reason=reason,
-        tables=_tables(tables),
+        tables=named_tables(tables),
         resources=_arns(resources),
         seconds=obligation.seconds(length) if length else None,
         ticket=ticket,
@@ -83,7 +83,7 @@ def break_glass(
         target=target,
         profile=profile,
         reason=reason,
-        tables=_tables(tables),
+        tables=named_tables(tables),
         resources=_arns(resources),
         seconds=obligation.seconds(length) if length else None,
         ticket=ticket,
@@ -115,7 +115,7 @@ def amend(
     wish = Wished(
         profile=before.profile if profile is None else profile,
         reason=before.reason if reason is None else reason,
-        tables=tuple(before.tables) if tables is None else _tables(tables or None),
+        tables=tuple(before.tables) if tables is None else named_tables(tables or None),
         resources=tuple(before.resources) if resources is None else _arns(resources or None),
         seconds=before.seconds if length is None else obligation.seconds(length),
         ticket=before.ticket if ticket is None else ticket,
@@ -153,7 +153,7 @@ def emit_id(found: RequestView) -> None:
     typer.echo(found.id)
 
 
-def _tables(text: str | None) -> tuple[str, ...]:
+def named_tables(text: str | None) -> tuple[str, ...]:
     """The tables of ``public.orders,public."a,b"``; none without. Raises: UsageError."""
     return _named("--tables", _COMMA, text)
 

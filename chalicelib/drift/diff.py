@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from chalicelib.drift.masks import Masks
 from chalicelib.drift.snapshot import COVERAGE, Key, Object, Snapshot, Value, build, line
 from chalicelib.kernel import canon, merkle
 
@@ -37,7 +38,8 @@ class Change(msgspec.Struct, frozen=True):
     For the others ``attribute`` is empty, ``before`` and ``after`` all attributes, or None.
     ``old`` and ``new`` are the whole object's attributes on either side, for rules that look there.
     ``parts`` are the children that came or went with it (a table's columns), ``parts_root`` the
-    Merkle root over their lines, hexadecimal.
+    Merkle root over their lines, hexadecimal. ``context``: what only other objects of the snapshots
+    tell of it, as rules see it among the attributes (``masks``).
     """
 
     operation: Operation
@@ -50,6 +52,7 @@ class Change(msgspec.Struct, frozen=True):
     new: dict[str, Value] | None
     parts: tuple[Key, ...] = ()
     parts_root: str = ""
+    context: dict[str, bool] = {}
 
     @property
     def key(self) -> Key:
@@ -80,7 +83,18 @@ def diff(before: Snapshot, after: Snapshot) -> list[Change]:
         *_alterations(before, after),
         *_unreadable(before, after),
     ]
-    return sorted(changes, key=lambda change: (change.kind, change.name, change.attribute))
+    masks = Masks(before, after)
+    told = (_told(change, masks) for change in changes)
+    return sorted(told, key=lambda change: (change.kind, change.name, change.attribute))
+
+
+def _told(change: Change, masks: Masks) -> Change:
+    """The change with its context."""
+    added = change.operation is Operation.ADDED
+    if change.operation is Operation.REMOVED:
+        return change
+    context = masks.context(change.kind, change.name, change.new or {}, added=added)
+    return msgspec.structs.replace(change, context=context) if context else change
 
 
 def _unreadable_kinds(snapshot: Snapshot) -> set[str]:

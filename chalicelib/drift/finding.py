@@ -74,7 +74,8 @@ class Finding(msgspec.Struct, frozen=True):
 def identify(target: str, change: Change) -> str:
     """The finding's name: equal for the same change of the same target, whenever it is seen.
 
-    What cannot be read is the same finding however the server words it.
+    What cannot be read is the same finding however the server words it. What other objects tell of
+    a change is part of it: where that is over, the finding is another one.
     """
     if change.operation is Operation.UNREADABLE:
         content = [target, change.operation.value, change.name, change.after.get("error", "")]
@@ -88,6 +89,7 @@ def identify(target: str, change: Change) -> str:
         change.before,
         change.after,
         change.parts_root,
+        *([change.context] if change.context else []),
     ]
     return "F-" + canon.sha256(canon.encode(content))[:ID_DIGITS]
 

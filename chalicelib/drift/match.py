@@ -54,10 +54,10 @@ def facts(change: Change) -> Facts:
     A parameter that appears or disappears is seen as its ``value``, from or to None: a parameter
     is no more than its value. What it will be after a restart, its ``pending_value``, is seen as a
     ``value`` too, from the one that it has now. ``attributes`` are those after the change, or
-    before a removal.
+    before a removal, and the change's context, which is more than an object of that name may say.
     """
     old, new = change.old or {}, change.new or {}
-    attributes = old if change.operation is Operation.REMOVED else new
+    attributes = {**(old if change.operation is Operation.REMOVED else new), **change.context}
     if change.kind not in PARAMETERS:
         return Facts(
             change.kind,

@@ -36,6 +36,7 @@ from chalicelib.evidence import (
     trust,
 )
 from chalicelib.evidence.census import LOG, SCAN, chosen
+from chalicelib.evidence.clear import Clear, streams
 from chalicelib.evidence.closing import MARGIN, STRAYS
 from chalicelib.evidence.coverage import DISPATCHED, Coverage
 from chalicelib.evidence.manifest import File, Manifest, Range
@@ -165,16 +166,17 @@ class _Build:
         ordered, indices = self._ordered()
         head = self._manifest(later, len(indices))
         cover = Coverage(head)
+        clear = Clear(streams(self._asked.targets))
         spool = self._store
         spool.add(manifest.HASHES, _pieces(self._hashes))
-        spool.add(manifest.LEAVES, self._lines(ordered(), cover))
+        spool.add(manifest.LEAVES, self._lines(ordered(), cover, clear))
         proven = proofs.prove(indices, top, self._from.log.nodes(), progress)  # 3
         spool.add(manifest.PROOFS, proven)
         coverage, questions = cover.coverage(), cover.questions()
         spool.add(manifest.COVERAGE, [coverage])
         spool.add(manifest.QUESTIONS, [questions])
         spool.add(manifest.TRUST, [trust.encode(self._from.policy)])
-        words = summary.text(head, coverage, questions)
+        words = summary.text(head, coverage, questions, clear.told())
         spool.add(manifest.REPORT, [words.encode()])
         for name, data in self._from.assets.items():
             spool.add(name, [data])
@@ -278,10 +280,14 @@ class _Build:
 
         return leaves, indices
 
-    def _lines(self, leaves: Iterable[tuple[int, bytes]], cover: Coverage) -> Iterator[bytes]:
-        """The lines of the leaves, which ``cover`` takes as they go by."""
+    def _lines(
+        self, leaves: Iterable[tuple[int, bytes]], *takers: Coverage | Clear
+    ) -> Iterator[bytes]:
+        """The lines of the leaves, which the takers take as they go by."""
         for index, leaf in leaves:
-            cover.add(self._context.get(index) or self._from.log.entry(index, leaf))
+            entry = self._context.get(index) or self._from.log.entry(index, leaf)
+            for one in takers:
+                one.add(entry)
             yield leaf + b"\n"
 
     # Step 2

@@ -15,6 +15,7 @@ KINDS: Final = frozenset(
         *("access.withdrawn", "access.lapsed", "access.reviewed"),
         *("lease.issuing", "lease.issued", "lease.refreshed", "lease.renewal", "lease.extended"),
         *("lease.ending", "lease.unended", "lease.ended", "lease.orphaned"),
+        *("masking.applied", "masking.checked"),
     }
 )
 ACCESS: Final = "access"  # the beginning of streams that have a target's requests and leases

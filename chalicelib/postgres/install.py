@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from chalicelib.access import issue
-from chalicelib.access.issue import MASKED_SUFFIX
 from chalicelib.access.plan import Step
-from chalicelib.access.profile import PRIVILEGES, Profile
+from chalicelib.access.profile import PRIVILEGES, Profile, masked
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import NotFound, NotPermitted, UsageError
 from chalicelib.postgres import plan
 from chalicelib.postgres.broker import MEMBERSHIP_OPTIONS, TIME_LIMITS, opened
 from chalicelib.postgres.lease import verifier
+from chalicelib.postgres.owner import owner as mask_owner
 from chalicelib.postgres.scopes import Mark, mark
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Role(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found. ``schemas``: those that are there, of the wanted and the masked ones.
+    """What was found. ``schemas``: those there, of the wanted, the masked, and those of before.
 
     ``foreign``: owners of tables there, whose rights the installing role does not have.
     """
@@ -78,7 +78,12 @@ def statements(facts: Facts, wanted: Wanted) -> list[Step]:
     """
     _check(facts, wanted)
     steps = list(_roles(facts, wanted))
-    every = [one for one in _both(wanted.schemas) if one in facts.schemas]
+    options = " WITH INHERIT TRUE, SET TRUE" if facts.major >= MEMBERSHIP_OPTIONS else ""
+    joined: list[dict[str, str | tuple[str, ...]]] = [
+        {"group": one, "role": facts.role} for one in sorted(_joined(facts))
+    ]
+    steps += [Step(sql=f"GRANT {{group}} TO {{role}}{options}", identifiers=one) for one in joined]
+    every = [one for one in reachable(wanted) if one in facts.schemas]
     union = tuple(
         one
         for one in PRIVILEGES
@@ -88,6 +93,7 @@ def statements(facts: Facts, wanted: Wanted) -> list[Step]:
     for name, profile in sorted(wanted.profiles.items()):
         if profile.privileges:
             steps += _profile(facts, wanted, name, profile)
+    steps += [Step(sql="REVOKE {group} FROM {role}", identifiers=one) for one in joined]
     return steps
 
 
@@ -119,19 +125,23 @@ def facts(session: Session, wanted: Wanted) -> Facts:
     database = str(session.server["database"])
     groups = [issue.group(database, one) for one in wanted.profiles]
     extra = [one for profile in wanted.profiles.values() for one in profile.roles]
-    names = [*_ALONE, wanted.broker, issue.door(database), *groups, *wanted.owners, *extra]
-    rows = session.rows("schemas", schemas=list(_both(wanted.schemas)))
-    own = {one for row in rows for one in row["foreign_owners"]}
+    masks = mask_owner(database)
+    names = [*_ALONE, wanted.broker, issue.door(database), *groups, *wanted.owners, *extra, masks]
+    roles = {
+        row.pop("role"): msgspec.convert(row, Role) for row in session.rows("roles", roles=names)
+    }
+    reach = reachable(wanted)
+    before = [mark(one.comment) for one in roles.values()]
+    earlier = [schema for one in before if one is not None for schema in one.schemas]
+    rows = session.rows("schemas", schemas=[*reach, *earlier])
+    own = {one for row in rows if row["schema"] in reach for one in row["foreign_owners"]}
     return Facts(
         database=database,
         major=session.major,
         role=str(session.server["role"]),
         superuser=bool(session.server["superuser"]),
         creates_roles=bool(session.server["creates_roles"]),
-        roles={
-            row.pop("role"): msgspec.convert(row, Role)
-            for row in session.rows("roles", roles=names)
-        },
+        roles=roles,
         schemas=frozenset(row["schema"] for row in rows),
         foreign=frozenset(own),
     )
@@ -156,7 +166,10 @@ def _check(facts: Facts, wanted: Wanted) -> None:
         missing = [one for one in names if one not in there]
         if missing:
             raise NotFound(f"there is no {kind} {missing[0]!r} in database {facts.database!r}")
-    lacking = sorted({one for one in wanted.owners if not facts.roles[one].acts_as} | facts.foreign)
+    lacking = sorted(
+        {one for one in wanted.owners if not facts.roles[one].acts_as}
+        | (facts.foreign - _joined(facts))
+    )
     if lacking and not facts.superuser:
         raise NotPermitted(
             f"{facts.role!r} has not the rights of {', '.join(lacking)}, who own tables or create "
@@ -166,6 +179,16 @@ def _check(facts: Facts, wanted: Wanted) -> None:
     broker = facts.roles.get(wanted.broker)
     if broker and broker.superuser:
         raise UsageError(f"{wanted.broker!r} is a superuser; the broker must not be one")
+
+
+def _joined(facts: Facts) -> frozenset[str]:
+    """The owner of masking views, whose rights are needed to grant them, and not had for good."""
+    name = mask_owner(facts.database)
+    role = facts.roles.get(name)
+    if role is None or facts.superuser or name not in facts.foreign:
+        return frozenset()
+    may = role.administers if facts.major >= MEMBERSHIP_OPTIONS else facts.creates_roles
+    return frozenset({name} if may else ())
 
 
 def _roles(facts: Facts, wanted: Wanted) -> Iterator[Step]:
@@ -216,18 +239,15 @@ def _administered(facts: Facts, wanted: Wanted, name: str) -> Iterator[Step]:
 def _profile(facts: Facts, wanted: Wanted, name: str, profile: Profile) -> Iterator[Step]:
     """The group of a profile: its privileges on everything that is installed."""
     role = issue.group(facts.database, name)
-    all_of = [one + MASKED_SUFFIX for one in wanted.schemas] if profile.masked else wanted.schemas
-    there = tuple(one for one in all_of if one in facts.schemas)
-    written = canon.encode(
-        msgspec.to_builtins(Mark(name, profile.privileges, profile.masked, there))
-    ).decode()
+    there = tuple(one for one in reached(wanted, profile) if one in facts.schemas)
+    written = marked(name, profile, there)
     found = facts.roles.get(role)
     if found is None:
         yield Step(sql="CREATE ROLE {role} NOLOGIN", identifiers={"role": role})
     yield from _administered(facts, wanted, role)
     before = mark(found.comment) if found else None
     if before is not None and found is not None and found.comment != written:
-        yield from _withdrawn(wanted, role, before)
+        yield from _withdrawn(facts, wanted, role, before)
     yield from _reach(wanted, role, there, profile.privileges, grant_option=False)
     yield Step(
         sql="COMMENT ON ROLE {role} IS {comment}",
@@ -236,9 +256,9 @@ def _profile(facts: Facts, wanted: Wanted, name: str, profile: Profile) -> Itera
     )
 
 
-def _withdrawn(wanted: Wanted, role: str, before: Mark) -> Iterator[Step]:
+def _withdrawn(facts: Facts, wanted: Wanted, role: str, before: Mark) -> Iterator[Step]:
     """Everything that the group had by an installation that wanted something else."""
-    for schema in before.schemas:
+    for schema in (one for one in before.schemas if one in facts.schemas):
         names: dict[str, str | tuple[str, ...]] = {"schema": schema, "role": role}
         for kind in ("TABLES", "SEQUENCES"):
             yield Step(
@@ -283,7 +303,19 @@ def _reach(
                 )
 
 
-def _both(schemas: Sequence[str]) -> Iterator[str]:
-    for one in schemas:
-        yield one
-        yield one + MASKED_SUFFIX
+def marked(name: str, profile: Profile, schemas: tuple[str, ...]) -> str:
+    """What stands at the group of a profile, for installations and plans to come."""
+    return canon.encode(
+        msgspec.to_builtins(Mark(name, profile.privileges, profile.masked, schemas))
+    ).decode()
+
+
+def reached(wanted: Wanted, profile: Profile) -> list[str]:
+    """The schemas that a profile reaches: of the tables, or of the views that mask them."""
+    return [masked(one, profile.views) if profile.masked else one for one in wanted.schemas]
+
+
+def reachable(wanted: Wanted) -> list[str]:
+    """Every schema that some profile may reach, those of the tables among them, each once."""
+    views = [one for profile in wanted.profiles.values() for one in reached(wanted, profile)]
+    return list(dict.fromkeys((*wanted.schemas, *views)))

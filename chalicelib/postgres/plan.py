@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 from psycopg import sql
 
+from chalicelib.access.profile import MAX_IDENTIFIER_BYTES
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import UsageError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from chalicelib.access.plan import Step
 
-MAX_IDENTIFIER_BYTES: Final = 63  # the server cuts what is longer. Source: NAMEDATALEN - 1
 _FOLDER = files("chalicelib.postgres") / "access"
 
 

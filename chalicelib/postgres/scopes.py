@@ -12,8 +12,8 @@ import msgspec
 from psycopg import errors, sql
 
 from chalicelib.access import issue
-from chalicelib.access.issue import MASKED_SUFFIX, MAX_RELATIONS, Found, Relation
-from chalicelib.access.profile import EVERY, Profile, Table
+from chalicelib.access.issue import MAX_RELATIONS, Found, Relation
+from chalicelib.access.profile import EVERY, Profile, Table, masked
 from chalicelib.kernel.errors import (
     CouldNotTell,
     HoldfastError,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from chalicelib.postgres.broker import Session
 
 _MASK: Final = (
-    "it takes a view with security_barrier in SCHEMA_masked, e.g. public_masked.orders, then the "
-    "installation again: docs/targets/postgres-access.md, Masked profiles"
+    "it takes a view with security_barrier in SCHEMA_masked, e.g. public_masked.orders, which "
+    "holdfast mask apply makes: docs/masking.md"
 )
 _INSTALL: Final = "run the installation of the target again, see docs/targets/postgres-access.md"
 
@@ -138,7 +138,8 @@ def hold(session: Session, name: str) -> bool:
 def _scope(session: Session, profile: Profile, tables: Sequence[Table]) -> list[Relation]:
     """The relations of a scope: the tables, or the views that mask them, and their sequences."""
     asked = [
-        Table(one.schema + MASKED_SUFFIX, one.name) if profile.masked else one for one in tables
+        Table(masked(one.schema, profile.views), one.name) if profile.masked else one
+        for one in tables
     ]
     rows = relations(session, asked, profile)
     there = {(row["schema"], row["name"]) for row in rows}
@@ -178,7 +179,7 @@ def relations(session: Session, asked: Sequence[Table], profile: Profile) -> lis
         marker=issue.MARKER,
         graveyard=issue.GRAVEYARD,
         masked=profile.masked,
-        suffix=MASKED_SUFFIX,
+        suffix=masked("", profile.views),
         limit=MAX_RELATIONS + 1,
     )
     if len(rows) > MAX_RELATIONS:
@@ -257,15 +258,21 @@ def _group(session: Session, terms: Terms, database: str) -> tuple[str, list[str
     schemas = [str(one) for one in rows[0]["schemas"]]
     if not profile.masked:
         return name, schemas
+    suffix = masked("", profile.views)
+    if not all(one.endswith(suffix) for one in schemas):
+        raise NotPermitted(
+            f"profile {terms.profile_name!r} was installed for other views than it has now",
+            next_step=_INSTALL,
+        )
     relations(session, [Table(one, EVERY) for one in schemas], profile)
-    return name, [one.removesuffix(MASKED_SUFFIX) for one in schemas]
+    return name, [one.removesuffix(suffix) for one in schemas]
 
 
 def _path(schemas: Iterable[str], profile: Profile) -> tuple[str, ...]:
     """search_path: the views that mask come before the tables of the same names."""
     schemas = list(schemas)
-    masked = [one + MASKED_SUFFIX for one in schemas] if profile.masked else []
-    return (*masked, *schemas)
+    views = [masked(one, profile.views) for one in schemas] if profile.masked else []
+    return (*views, *schemas)
 
 
 def _check_roles(session: Session, terms: Terms) -> None:

@@ -26,7 +26,6 @@ _AWS_ACTION: Final = re.compile(r"[a-z0-9-]{1,63}:[A-Za-z0-9*]{1,128}")
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
 _ENVIRONMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
-MAX_IDENTIFIER_BYTES: Final = 63  # of PostgreSQL, NAMEDATALEN
 
 
 def profiles(file: File) -> dict[str, Profile]:
@@ -45,6 +44,7 @@ def check(path: Path, file: File) -> None:
         _check_profile(f"{path}: [profiles.{name}]", one)
     known = profiles(file)
     for slug, target in file.targets.items():
+        check_masking(f"{path}: [targets.{slug}", target)
         if target.access is not None:
             if file.aws is not None and target.access.dsn_env:
                 raise ConfigError(
@@ -91,6 +91,11 @@ def _check_profile(where: str, one: Profile) -> None:
         raise ConfigError(
             f"{where}: masked is for reading alone: privileges = ['SELECT'], no roles"
         )
+    if one.views and not (one.masked and profile.VIEWS.fullmatch(one.views)):
+        raise ConfigError(
+            f"{where} views: the name of a set of masking views, at most 20 lower-case letters, "
+            "digits and '_', of a profile that is masked"
+        )
     if one.log_statement not in {"", "none", "ddl", "mod", "all"}:
         raise ConfigError(f"{where} log_statement: expected none, ddl, mod or all")
     for action in one.actions:
@@ -123,8 +128,22 @@ def _check_access(where: str, one: BrokerSection, known: dict[str, Profile]) -> 
         raise ConfigError(f"{where} login: expected one of {', '.join(LOGINS)}")
 
 
+def check_masking(where: str, section: TargetSection) -> None:
+    """Return if what is said of masking can be, but for the files. Raises: ConfigError."""
+    one = section.masking
+    if one is None:
+        return
+    if section.access is None:
+        raise ConfigError(
+            f"{where}.masking]: nothing is leased of this target, so nothing has to be masked",
+            next_step=f"{where}.access]; docs/access.md",
+        )
+    if one.dsn_env and not _ENVIRONMENT.fullmatch(one.dsn_env):
+        raise ConfigError(f"{where}.masking] dsn_env names an environment variable, not a DSN")
+
+
 def _check_identifier(where: str, name: str) -> None:
-    if not name or "\0" in name or len(name.encode()) > MAX_IDENTIFIER_BYTES:
+    if not name or "\0" in name or len(name.encode()) > profile.MAX_IDENTIFIER_BYTES:
         raise ConfigError(f"{where}: {names.identifier(name[:80])} is no name of PostgreSQL")
 
 

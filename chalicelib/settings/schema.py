@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from chalicelib.access.profile import Profile
@@ -179,6 +181,22 @@ class BrokerSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role_arn: str = ""
 
 
+class MaskingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[targets.NAME.masking]``: what masked leases see of each column; docs/masking.md.
+
+    ``files``: masks files, relative to the settings, with the same ``columns``, ``classes``,
+    ``rows`` and ``views`` as may stand here. ``dsn_env``: the variable with the DSN of whoever
+    makes the views and takes samples; that of the scans, if there is none.
+    """
+
+    files: list[str] = []
+    dsn_env: str = ""
+    columns: dict[str, Any] = {}
+    classes: dict[str, Any] = {}
+    rows: dict[str, Any] = {}
+    views: dict[str, Any] = {}
+
+
 class AccessSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[access]``: bounds on requests and leases.
 
@@ -222,7 +240,7 @@ class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[targets.NAME]``: one of ``dsn_env``, ``secret``, and ``dsn`` with ``auth``.
 
     ``dsn`` may stand beside ``secret`` too, for what the secret leaves out. A target of the kind
-    ``sts`` has none of them, and ``access`` with a role.
+    ``sts`` has none of them, and ``access`` with a role. ``masking``: beside ``access``.
     """
 
     dsn_env: str = ""
@@ -234,6 +252,7 @@ class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approvals: int = 1
     approvers: list[str] = []
     access: BrokerSection | None = None
+    masking: MaskingSection | None = None
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -27,8 +27,9 @@ def test_the_story_comes_out_as_told(holdfast):
         ("index", "shop.orders_by_customer", "valid", "widens"),
     }
     listed = holdfast("--config", "run/holdfast.toml", "evidence", "ls", "--json").json
-    [ended] = [one["body"] for one in listed if one["kind"] == "lease.ended"]
+    ended, revoked = (one["body"] for one in listed if one["kind"] == "lease.ended")
     assert (ended["why"], set(ended["proof"]["verified"].values())) == ("expired", {0})
+    assert (revoked["why"], set(revoked["proof"]["verified"].values())) == ("revoked", {0})
     dated = {row["name"] for row in rows if row["when"].get("committed")}
     assert dated == {name for _, name, _, _ in found} - {"log_statement"}
     holdfast("--config", "run/holdfast.toml", "evidence", "fsck")

@@ -24,8 +24,8 @@ BLOCKS = re.findall(r"```toml\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
 
 KINDS = [
     *("database", "role", "membership", "setting", "role_setting", "schema", "table", "column"),
-    *("constraint", "index", "view", "function", "trigger", "policy", "sequence", "type"),
-    *("extension", "grant", "default_privilege", "coverage", "baseline", "", "\n"),
+    *("constraint", "index", "view", "function", "trigger", "rule", "policy", "sequence"),
+    *("type", "extension", "grant", "default_privilege", "coverage", "baseline", "", "\n"),
 ]
 ATTRIBUTES = [
     *("value", "superuser", "row_security", "roles", "using", "config", "select", "valid_until"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.drift.diff import Change, Operation, unreadable
 from chalicelib.drift.judge import Direction, Severity, judge, load
@@ -617,7 +618,76 @@ LOGGING = [
     (setting("track_functions", "none", "all"), N, INFO),
 ]
 
-ROWS = [*EVIDENCE, *ROLES, *GRANTS, *SCHEMA, *CODE, *SETTINGS, *LOGGING]
+V = "shop_masked.orders"
+OF_MASK = {"of": f"view {V}"}
+MASKER = "holdfast_mask_0a1b2c3d"
+PERSON = "holdfast_mask.person()"
+PAST = {"past_masks": True}
+
+
+def told(change, **context):
+    return replace(change, context=context)
+
+
+MASKS = [
+    (altered("view", V, "definition", "a", "b", security_barrier=True), W, CRITICAL),
+    (altered("view", V, "definition", "a", "b", security_barrier=False), W, CRITICAL),
+    (altered("view", "shop_masked_eu.orders", "definition", "a", "b"), W, CRITICAL),
+    (altered("view", '"Odd Shop_masked".orders', "definition", "a", "b"), W, CRITICAL),
+    (altered("view", '"Odd Shop_masked_eu"."O"', "definition", "a", "b"), W, CRITICAL),
+    (altered("view", "public.x_masked_y", "definition", "a", "b"), X, MEDIUM),
+    (altered("view", V, "owner", MASKER, "app"), W, CRITICAL),
+    (altered("view", V, "security_barrier", True, False), W, HIGH),
+    (altered("view", V, "security_barrier", False, True), N, LOW),
+    (altered("view", V, "security_invoker", False, True), W, HIGH),
+    (altered("view", V, "security_invoker", True, False), W, HIGH),
+    (added("view", V, owner="app"), W, HIGH),
+    (removed("view", V, owner=MASKER), X, MEDIUM),
+    (added("column", f"{V}.iban", **OF_MASK), W, HIGH),
+    (added("column", "public.x_masked_y.iban", of="view public.x_masked_y"), W, MEDIUM),
+    (removed("column", f"{V}.iban", **OF_MASK), N, LOW),
+    (added("rule", f"{V}.r", **OF_MASK), W, HIGH),
+    (removed("rule", f"{V}.r", **OF_MASK), W, HIGH),
+    (added("rule", f"{T}.r", of=f"table {T}"), W, HIGH),
+    (altered("rule", f"{T}.r", "definition", "a", "b", of=f"table {T}"), W, HIGH),
+    (altered("rule", f"{T}.r", "enabled", "disabled", "origin", of=f"table {T}"), W, HIGH),
+    (removed("rule", f"{T}.r", of=f"table {T}"), W, HIGH),
+    (added("rule", "pg_catalog.pg_class.r", of="table pg_catalog.pg_class"), W, CRITICAL),
+    (added("trigger", f"{V}.t", enabled="origin", **OF_MASK), X, HIGH),
+    (added("trigger", "holdfast_mask.key.t", of="table holdfast_mask.key"), X, HIGH),
+    (added("grant", "table holdfast_mask.key to bob", select=BY), W, CRITICAL),
+    (added("grant", "table holdfast_mask.key to PUBLIC", select=BY), W, CRITICAL),
+    (added("grant", "column holdfast_mask.key.inner to bob", select=BY), W, CRITICAL),
+    (removed("grant", "table holdfast_mask.key to bob", select=BY), N, LOW),
+    (altered("table", "holdfast_mask.key", "owner", MASKER, "app"), W, CRITICAL),
+    (added("grant", "schema holdfast_mask to bob", create=BY), W, HIGH),
+    (added("grant", "schema holdfast_mask to bob", usage=BY), W, MEDIUM),
+    (altered("function", PERSON, "body", "a", "b", language="sql"), W, CRITICAL),
+    (altered("function", PERSON, "config", ["search_path=pg_catalog"], None), W, CRITICAL),
+    (altered("function", PERSON, "owner", MASKER, "app"), W, CRITICAL),
+    (altered("role", MASKER, "login", False, True), W, CRITICAL),
+    (altered("role", MASKER, "login", True, False), N, LOW),
+    (added("role", MASKER, login=True), W, CRITICAL),
+    (altered("role", MASKER, "bypass_rls", False, True), W, CRITICAL),
+    (added("membership", f"holdfast_p_0a1b2c3d_read in {MASKER}", admin=False), W, CRITICAL),
+    (added("membership", f"bob in {MASKER}", admin=False), W, CRITICAL),
+    (added("membership", "holdfast_p_0a1b2c3d_read in app", admin=False), W, CRITICAL),
+    (added("membership", "holdfast_lease in app", admin=False), W, CRITICAL),
+    (added("membership", f"{MASKER} in app", admin=False), W, HIGH),
+    (removed("membership", f"bob in {MASKER}", admin=False), N, LOW),
+    (added("grant", f"table {T} to {MASKER}", select=BY), W, HIGH),
+    (added("grant", f"column {T}.total to {MASKER}", select=BY), W, HIGH),
+    (added("default_privilege", f"tables of app to {MASKER}", select=BY), W, HIGH),
+    (added("grant", f"table {T} to holdfast_lease", select=BY), W, HIGH),
+    (told(added("grant", f"table {T} to holdfast_lease", select=BY), **PAST), W, CRITICAL),
+    (told(added("grant", f"table {T} to PUBLIC", select=BY), **PAST), W, CRITICAL),
+    (told(added("grant", f"column {T}.total to bob", select=BY), **PAST), W, CRITICAL),
+    (told(added("default_privilege", "tables of a in b to bob", select=BY), **PAST), W, CRITICAL),
+    (told(altered("grant", f"table {T} to bob", "select", BY, None), **PAST), N, LOW),
+    (told(added("column", f"{T}.iban", of=f"table {T}"), unclassified=True), X, HIGH),
+]
+
+ROWS = [*EVIDENCE, *MASKS, *ROLES, *GRANTS, *SCHEMA, *CODE, *SETTINGS, *LOGGING]
 
 
 def label(change):

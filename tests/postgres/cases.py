@@ -27,6 +27,7 @@ TRIGGER = (
 POLICY = (
     BOTH + "CREATE POLICY tenant ON orders FOR ALL TO alice USING (id > 1) WITH CHECK (id > 1);"
 )
+RULE = TABLE + "CREATE RULE divert AS ON DELETE TO orders DO INSTEAD NOTHING;"
 VIEW = TABLE + "CREATE VIEW v AS SELECT id FROM orders;"
 SEQUENCE = "CREATE SEQUENCE s;"
 ENUM = "CREATE TYPE status AS ENUM ('new', 'old');"
@@ -511,6 +512,33 @@ CASES = [
         TRIGGER,
         f"COMMENT ON TRIGGER audit ON orders {COMMENT}",
         _one("trigger", "public.orders.audit", "comment"),
+    ),
+    # rule
+    Case(RULE, "DROP RULE divert ON orders", _one("rule", "public.orders.divert", "-")),
+    Case(
+        TABLE,
+        "CREATE RULE divert AS ON UPDATE TO orders DO INSTEAD SELECT note FROM orders",
+        _one("rule", "public.orders.divert", "+"),
+    ),
+    Case(
+        VIEW,
+        "CREATE RULE divert AS ON UPDATE TO v DO INSTEAD SELECT note FROM orders",
+        _one("rule", "public.v.divert", "+"),
+    ),
+    Case(
+        RULE,
+        "CREATE OR REPLACE RULE divert AS ON DELETE TO orders DO INSTEAD SELECT 1",
+        _one("rule", "public.orders.divert", "definition"),
+    ),
+    Case(
+        RULE,
+        "ALTER TABLE orders DISABLE RULE divert",
+        _one("rule", "public.orders.divert", "enabled"),
+    ),
+    Case(
+        RULE,
+        f"COMMENT ON RULE divert ON orders {COMMENT}",
+        _one("rule", "public.orders.divert", "comment"),
     ),
     # policy
     Case(POLICY, "DROP POLICY tenant ON orders", _one("policy", "public.orders.tenant", "-")),

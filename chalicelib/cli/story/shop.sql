@@ -45,6 +45,10 @@ CREATE TABLE ml.fraud_features (
     account_age     interval,
     refund_rate     double precision
 );
+INSERT INTO shop.customers (tenant, email, loyalty) VALUES
+    ('north', 'ines@example.org', 12.50), ('north', 'jon@example.org', 3.00),
+    ('south', 'kim@example.org', 41.25);
+INSERT INTO shop.orders (customer_id, total) VALUES (1, 99.90), (1, 12.00), (2, 310.00), (3, 7.50);
 INSERT INTO ml.model_config VALUES
     ('fraud', 'learning_rate', '0.001'), ('fraud', 'max_depth', '6');
 

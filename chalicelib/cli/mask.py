@@ -1,0 +1,366 @@
+"""``holdfast mask``: what masked leases see of each column; suggested, made, and attacked."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.text import Text
+
+from chalicelib.access import profile as profiles
+from chalicelib.access.masking.spec import CLEAR, LEFT_OUT
+from chalicelib.api.wishes import AskFor, Refuse
+from chalicelib.cli import phase, table
+from chalicelib.cli.app import JsonFlag, actor, app, finish, services
+from chalicelib.cli.progress import reading
+from chalicelib.cli.remote import way
+from chalicelib.cli.text import complain, count, emit, plain, say
+from chalicelib.cli.wish import Timeout, Wait, named_tables
+from chalicelib.evidence import summary
+from chalicelib.kernel import names
+from chalicelib.kernel.errors import HoldfastError, NotFound, UsageError
+from chalicelib.settings import authority
+from chalicelib.wiring import access, masking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chalicelib.access.attack.judgement import Outcome
+    from chalicelib.access.masking.views import Views
+    from chalicelib.access.suggestion.proposal import Proposal
+    from chalicelib.api.here import Way
+    from chalicelib.api.wishes import RequestView
+    from chalicelib.postgres.masking import Applied
+
+group = typer.Typer(no_args_is_help=True, help="What masked leases see of each column.")
+app.add_typer(group, name="mask")
+
+FINDINGS: Final = 1
+UNTOLD: Final = 3
+CHECK_SECONDS: Final = 600  # of the lease of a check
+CHECK_REASON: Final = "attacks on the masking views: holdfast mask check"
+MAX_LISTED: Final = 20
+_VERDICTS: Final = {"held": "green", "leaked": "bold white on red", "untold": "bold yellow"}
+
+TargetName = Annotated[str, typer.Argument(metavar="TARGET", help="e.g. orders-prod")]
+DsnEnv = Annotated[
+    str,
+    typer.Option(
+        help="The variable with the DSN of who owns the tables; else dsn_env of the masking "
+        "section, else the DSN of the scans."
+    ),
+]
+Tables = Annotated[str | None, typer.Option(help="Only these: public.orders,public.customers.")]
+
+
+@group.command("suggest")
+def suggest(
+    target: TargetName,
+    dsn_env: DsnEnv = "",
+    tables: Tables = None,
+    rows: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Of each table to look at; 0: names alone.")
+    ] = masking.ROWS,
+    as_toml: Annotated[
+        bool, typer.Option("--toml", help="A masks file, to be reviewed and kept.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say which columns look personal or secret, why, and how sure that is.
+
+    Values are looked at in memory and neither kept nor shown.
+    """
+    from chalicelib.access.suggestion import proposal  # noqa: PLC0415 - no other command needs it
+
+    if as_toml and as_json:
+        raise UsageError("--toml or --json")
+    found = masking.suggest(services(), target, dsn_env, rows=rows, tables=_only(tables))
+    if as_json:
+        emit(msgspec.to_builtins(found))
+    elif as_toml:
+        sys.stdout.write(proposal.toml(found))
+    else:
+        _proposals(found)
+    personal = sum(bool(one.klass) and one.klass != "public" for one in found)
+    nothing = sum(not one.klass for one in found)
+    say(
+        f"{count(len(found), 'column')}: {personal} look personal or secret, of {nothing} nothing "
+        "can be told; a column without a class is left out of the views"
+    )
+    if not as_toml:
+        slug = names.target(target).slug
+        say(f"next: holdfast mask suggest {slug} --toml > masks.toml, and review it", "bold")
+
+
+@group.command("apply")
+def apply(
+    target: TargetName,
+    dsn_env: DsnEnv = "",
+    print_only: Annotated[
+        bool, typer.Option("--print", help="Only print the SQL, to be reviewed; nothing changes.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the masking views what the masks say. Again, it changes nothing.
+
+    Exit 1 where a column has no class, or a class no column: it is done all the same.
+    """
+    held = services()
+    desk = access.desk(held, lambda: authority.load(held.settings))
+    done = masking.apply(held, desk, target, actor(), dsn_env, print_only=print_only)
+    if as_json:
+        emit(_flat(names.target(target).slug, done))
+    elif print_only:
+        sys.stdout.write("".join(f"{plain(one, lines=True)}\n" for one in done.statements))
+    _applied(names.target(target).slug, done)
+    finish(FINDINGS if _findings(done.views) else 0)
+
+
+@group.command("check")
+def check(
+    target: TargetName,
+    dsn_env: DsnEnv = "",
+    tables: Tables = None,
+    profile: Annotated[str, typer.Option(help="A masked profile.")] = "read-masked",
+    lease: Annotated[
+        str, typer.Option(help="The id of an approved request of one's own, in place of a new one.")
+    ] = "",
+    wait: Wait = False,
+    timeout: Timeout = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Attack the masking views of a target as a masked lease, and say what came through.
+
+    A lease is asked for, claimed, and ended afterwards. Exit 1 where a value came through, the
+    views are not what the masks say, or a column has no class; 3 where an attack could not be told;
+    4 where people have to agree to the lease first.
+    """
+    most = phase.patience(timeout, waits=wait)
+    from chalicelib.postgres import attack  # noqa: PLC0415 - it loads the driver
+
+    held = services()
+    leased = masking.find(held, target)
+    wanted = leased.profile(profile)
+    if not wanted.masked:
+        raise UsageError(f"profile {profile!r} is not masked", next_step="--profile read-masked")
+    desk = access.desk(held, lambda: authority.load(held.settings))
+    due = masking.apply(held, desk, target, actor(), dsn_env, print_only=True)
+    shown = masking.exposed(due.views, wanted.views, frozenset(_only(tables)))
+    if not shown:
+        raise NotFound(
+            f"{leased.name} has no masking views for profile {profile}",
+            next_step=f"holdfast mask apply {leased.slug}",
+        )
+    over = way()
+    asked = _lease(over, leased.slug, profile, lease, most if wait else 0)
+    outcomes: list[Outcome] = []
+    try:
+        fields = over.do("credential", request=asked).fields
+        clear = attack.values(masking.dsn(held, leased, dsn_env), shown)
+        with reading(f"attacks on {leased.name}") as progress:
+            outcomes = attack.run(fields, shown, clear, tell=lambda word: progress(word, 0, 1))
+        masking.checked(desk, leased, actor(), request=asked, profile=profile, outcomes=outcomes)
+    finally:
+        if not lease:
+            _end(over, asked)
+    if as_json:
+        emit(
+            {
+                "target": leased.name,
+                "request": asked,
+                "profile": profile,
+                "unapplied": len(due.statements),
+                "unclassified": msgspec.to_builtins(due.views.unclassified),
+                "outcomes": msgspec.to_builtins(outcomes),
+            }
+        )
+    else:
+        _outcomes(outcomes)
+    finish(_judged(leased.slug, due, outcomes))
+
+
+@group.command("coverage")
+def coverage(target: TargetName, as_json: JsonFlag = False) -> None:
+    """Say which columns are personal, what masks show of them, and which leases saw them clear.
+
+    From the log alone: the masks that were applied, the leases, and who agreed to them.
+    """
+    held = services()
+    desk = access.desk(held, lambda: authority.load(held.settings))
+    seen = masking.coverage(held, desk, target)
+    if as_json:
+        emit(msgspec.to_builtins(seen))
+        return
+    sys.stdout.write("".join(f"{plain(line[2:])}\n" for line in summary.personal_data(seen)))
+
+
+def _only(text: str | None) -> list[tuple[str, str]]:
+    return [(one.schema, one.name) for one in profiles.scope(named_tables(text))]
+
+
+def _proposals(found: Sequence[Proposal]) -> None:
+    rows = [
+        [
+            f"{one.schema}.{one.table}.{one.column}",
+            one.type,
+            one.klass or "-",
+            one.sure if one.klass else "",
+            "; ".join((*one.why, *([one.note] if one.note else []))),
+        ]
+        for one in found
+    ]
+    table.grid(["column", "type", "class", "sure", "why"], rows, empty="no columns", unbroken=1)
+
+
+def _applied(slug: str, done: Applied) -> None:
+    """What was done, what is left out, and the next command."""
+    word = "" if done.ran else "to be "
+    parts = [
+        f"{count(len(listed), 'view')} {word}{what}"
+        for listed, what in (
+            (done.made, "made"),
+            (done.replaced, "replaced"),
+            (done.again, "made again"),
+            (done.dropped, "dropped"),
+        )
+        if listed
+    ]
+    total = count(len(done.views.views), "masking view")
+    if not done.statements:
+        say(f"{slug}: {total}, all as the masks say; nothing to be changed")
+    else:
+        ran = "run in one transaction" if done.ran else "nothing was run"
+        say(
+            f"{slug}: {total}; {', '.join(parts) or 'grants alone'}; "
+            f"{count(len(done.statements), 'statement')}, {ran}"
+        )
+    shown = Counter(mask for one in done.views.columns for mask in one.shows.values())
+    say(
+        f"columns with a class: {len(done.views.columns)}; shown clear "
+        f"{shown[CLEAR]}, left out {shown[LEFT_OUT]}, masked "
+        f"{sum(shown.values()) - shown[CLEAR] - shown[LEFT_OUT]} (counted in each set of views)"
+    )
+    for schema, name, why in done.views.left_out[:MAX_LISTED]:
+        say(f"no view of {schema}.{name}: {why}", "dim")
+    _tell_findings(done.views)
+    if not done.ran:
+        say(f"then, without --print: holdfast mask apply {slug}", "bold")
+    elif not done.installed:
+        say(
+            f"next: holdfast target install {slug} --dsn-env VARIABLE, for the profiles that read "
+            "the views",
+            "bold",
+        )
+    else:
+        say(f"next: holdfast mask check {slug}", "bold")
+
+
+def _flat(slug: str, done: Applied) -> dict[str, Any]:
+    """The document of ``--json``: what was done, and every column; the SQL is in statements."""
+    fields = ("ran", "installed", "statements", "sha256", "made", "replaced", "again", "dropped")
+    views = done.views
+    return {
+        "target": slug,
+        **{name: getattr(done, name) for name in fields},
+        "views": [
+            {
+                "set": one.set,
+                "schema": one.schema,
+                "name": one.name,
+                "of": str(one.base),
+                "shows": one.shows,
+                "filters": list(one.filters),
+            }
+            for one in views.views
+        ],
+        "columns": msgspec.to_builtins(views.columns),
+        "unclassified": views.unclassified,
+        "gone": views.gone,
+        "left_out": views.left_out,
+    }
+
+
+def _findings(found: Views) -> list[tuple[str, str, str]]:
+    """Columns without a class in tables that have a view, and classes of columns not there."""
+    seen = {(one.base.schema, one.base.name) for one in found.views}
+    return [*(one for one in found.unclassified if one[:2] in seen), *found.gone]
+
+
+def _tell_findings(found: Views) -> None:
+    seen = {(one.base.schema, one.base.name) for one in found.views}
+    free = [one for one in found.unclassified if one[:2] in seen]
+    for listed, what in (
+        (free, "has no class: it is left out of the view"),
+        (found.gone, "has a class, and is not there (renamed, or dropped?)"),
+    ):
+        for one in listed[:MAX_LISTED]:
+            say(f"{'.'.join(one)} {what}", "bold yellow")
+        if len(listed) > MAX_LISTED:
+            say(f"and {len(listed) - MAX_LISTED} more", "bold yellow")
+
+
+def _lease(over: Way, slug: str, profile: str, lease: str, most: int | None) -> str:
+    """The id of a request that can be claimed; else the end of this command.
+
+    ``most``: for how many seconds others are waited for; None: until they agreed, or did not.
+    """
+    if lease:
+        found: RequestView = over.do("request_show", request=lease)
+        if found.profile != profile or names.target(found.target).slug != slug:
+            raise UsageError(f"{lease} is not of {slug} with the profile {profile}")
+    else:
+        wish = AskFor(target=slug, profile=profile, reason=CHECK_REASON, seconds=CHECK_SECONDS)
+        found = over.do("request", wish)
+    if found.phase == "pending" and most != 0:
+        found, _ = phase.wait(over, found, most=most, as_json=False)
+    if found.phase not in {"approved", "active"}:
+        phase.tell(found)
+        say(f"then: holdfast mask check {slug} --profile {profile} --lease {found.id}", "bold")
+        finish(phase.CODES[found.phase])
+    return found.id
+
+
+def _end(over: Way, asked: str) -> None:
+    try:
+        over.do("revoke", Refuse(comment=""), request=asked)
+    except HoldfastError as error:
+        complain(f"{asked} could not be ended: {error.message}", f"holdfast revoke {asked}")
+
+
+def _outcomes(outcomes: Iterable[Outcome]) -> None:
+    """A line an attack: how often it held; what did not, one by one."""
+    by_attack: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        by_attack.setdefault(one.attack, []).append(one)
+    rows: list[list[Any]] = []
+    for attack, listed in by_attack.items():
+        numbers = Counter(one.verdict for one in listed)
+        worst = next(word for word in ("leaked", "untold", "held") if numbers[word])
+        told = [one for one in listed if one.verdict == worst and worst != "held"]
+        where = ", ".join(dict.fromkeys(one.where for one in told if one.where))
+        why = "; ".join(dict.fromkeys(one.why for one in told))
+        rows.append([attack, Text(worst, _VERDICTS[worst]), str(numbers["held"]), where, why])
+    table.grid(["attack", "verdict", "held", "where not", "why"], rows, unbroken=2)
+
+
+def _judged(slug: str, due: Applied, outcomes: Sequence[Outcome]) -> int:
+    """Say what it comes to; the exit code."""
+    numbers = Counter(one.verdict for one in outcomes)
+    say(
+        f"{slug}: {count(len(outcomes), 'attack')}: {numbers['held']} held, "
+        f"{numbers['leaked']} leaked, {numbers['untold']} could not be told",
+        "bold red" if numbers["leaked"] else "",
+    )
+    _tell_findings(due.views)
+    if due.statements:
+        say(
+            f"the views are not what the masks say: {count(len(due.statements), 'statement')} "
+            f"to be run; holdfast mask apply {slug} --print",
+            "bold yellow",
+        )
+    if numbers["leaked"] or due.statements or _findings(due.views):
+        return FINDINGS
+    return UNTOLD if numbers["untold"] else 0
