@@ -31,11 +31,12 @@ from chalicelib.access.attack.judgement import (
     outcome,
 )
 from chalicelib.access.masking.spec import CLEAR
-from chalicelib.kernel.errors import CouldNotTell
+from chalicelib.kernel.errors import CouldNotTell, Unsupported
 from chalicelib.postgres import attack_coded
 from chalicelib.postgres.attack_facts import Facts, Target, conninfo_of, names_of, read
 from chalicelib.postgres.connection import connect, describe, translated
 from chalicelib.postgres.hearing import Ear
+from chalicelib.postgres.sampling import RESTRICTION, restricted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -56,7 +57,8 @@ def values(dsn: str, exposed: Sequence[Exposed], *, rows: int = LIMIT) -> Values
 
     Kept in memory, and never shown. Views, foreign tables and virtual columns have none here: to
     read them runs functions of their owners as this reader. Raises: UsageError, CouldNotTell;
-    NotPermitted, also where row security would hide rows from this reader.
+    Unsupported, where the server cannot refuse what becomes a view meanwhile; NotPermitted, also
+    where row security would hide rows from this reader.
     """
     where = describe(dsn)
     found: dict[tuple[str, str], list[dict[str, str | None]]] = {}
@@ -77,6 +79,13 @@ def values(dsn: str, exposed: Sequence[Exposed], *, rows: int = LIMIT) -> Values
             "SET LOCAL client_encoding = 'UTF8'",
         ):
             connection.execute(sql.SQL(pin))
+        # What is a table now could be a view of its owner's a moment later.
+        if not restricted(connection):
+            raise Unsupported(
+                f"the server has no {RESTRICTION}: whoever owns a table could run functions as who "
+                "reads it here",
+                next_step="run the current minor version of PostgreSQL",
+            )
         for one in exposed:
             readable = _readable(connection, one)
             if not readable:
@@ -93,14 +102,18 @@ def values(dsn: str, exposed: Sequence[Exposed], *, rows: int = LIMIT) -> Values
 def _readable(connection: psycopg.Connection[Any], one: Exposed) -> list[str]:
     """The columns whose values can be read without running anybody's code as this reader.
 
-    None of a view or foreign table, whose functions and servers are somebody else's; and no virtual
-    column. Source: PostgreSQL, CREATE TABLE, "GENERATED ALWAYS AS".
+    None of a view or foreign table, whose functions and servers are somebody else's, nor of what
+    has one for a partition or child; and no virtual column. Source: PostgreSQL, CREATE TABLE,
+    "GENERATED ALWAYS AS".
     """
     rows = connection.execute(
         "SELECT a.attname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
         " WHERE n.nspname::text = %s::text AND c.relname::text = %s::text"
-        " AND c.relkind IN ('r', 'p', 'm') AND a.attgenerated <> 'v'",
+        " AND c.relkind IN ('r', 'p', 'm') AND a.attgenerated <> 'v' AND NOT EXISTS ("
+        "WITH RECURSIVE down AS (SELECT c.oid UNION"
+        " SELECT i.inhrelid FROM down JOIN pg_inherits i ON i.inhparent = down.oid)"
+        " SELECT FROM down JOIN pg_class f ON f.oid = down.oid WHERE f.relkind = 'f')",
         (one.schema, one.name),
     ).fetchall()
     there = {str(row[0]) for row in rows}

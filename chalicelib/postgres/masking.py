@@ -6,7 +6,7 @@ In one transaction, as a superuser or as whoever may make roles and owns the tab
 2. Every view that is wanted is made in a scratch place and compared with the one that is there: its
    text as the server writes it, its columns, options and owner. Then the scratch is undone.
 3. The owner gets SELECT on exactly the columns that the views read, and loses all else.
-4. What differs is tried: whether its owner can read it. Nobody waits for a lock up to here.
+4. Each is tried: whether its owner can read it. Nobody waits for a lock up to here.
 5. Then it is replaced, in place where its columns allow it; else dropped and made again with all
    grants that it had, so that leases in use go on. What is not wanted any more is dropped.
 6. The groups of masked profiles, and the role that scopes are granted from, get SELECT.
@@ -34,7 +34,7 @@ from chalicelib.postgres.owner import Owner, owner
 from chalicelib.postgres.reach import Reads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from chalicelib.access.masking.masks import Masks
     from chalicelib.access.masking.views import View
@@ -193,7 +193,7 @@ class _Work:
             likes, reads = self._scratch(found.views)
             reach.hold(self._owner, reads)
             due = changes(found.views, likes, there)
-            self._try(found.views, due)
+            self._try(found.views, reads.schemas)
             self._change(due, there, gone)
             installed = reach.readers(self._owner, found, wanted, there)
             reach.exactly(self._owner, reads)
@@ -280,28 +280,49 @@ class _Work:
                 what, next_step="its row filter or the value of a constant does not fit the table"
             ) from None
 
-    def _try(self, wanted: Sequence[View], due: Changes) -> None:
+    def _try(self, wanted: Sequence[View], schemas: Collection[str]) -> None:
         """Raises: UsageError, where a view cannot be read as its owner reads it.
 
         One that stays as it is too: what its table's policies read may be another table by now.
-        Planning runs functions of whoever owns the tables. Within a function with the owner's
-        rights they cannot take those of our session back: there SET ROLE is refused.
-        Source: PostgreSQL, guc.c, GUC_NOT_WHILE_SEC_REST.
+        Planning runs functions of whoever owns the tables, which may not have the rights of the
+        views' owner: with these they read the key, and what other owners' tables hold. So it is
+        planned as a role with no rights but on the views, and USAGE of the schemas that these name,
+        made for this and undone with it. Within
+        a function with that role's rights they cannot take those of our session back: there
+        SET ROLE is refused. Source: PostgreSQL, guc.c, GUC_NOT_WHILE_SEC_REST.
         """
-        connection = self._session.connection
+        session, connection = self._session, self._session.connection
         tried = sql.Identifier(SCHEMA, "tried_plan")
+        role, reader = (sql.Identifier(self._owner.role + end) for end in ("", "_tries"))
+        before = len(session.ran)
         with connection.transaction(force_rollback=True):
-            connection.execute(
-                sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(self._owner.role))
-            )
-            changed = set(map(name_of, due.views))
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(reader))
+            if not session.has(f"{self._owner.role}_tries"):
+                session.join(f"{self._owner.role}_tries", session.server["role"])
+            usable = connection.execute(
+                "SELECT nspname::text FROM pg_namespace WHERE nspname::text = ANY (%s::text[])"
+                " AND has_schema_privilege(oid, 'USAGE WITH GRANT OPTION')",
+                (sorted(schemas),),
+            ).fetchall()
+            for (schema,) in usable:
+                connection.execute(
+                    sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
+                        sql.Identifier(str(schema)), reader
+                    )
+                )
+            for text in ("SET LOCAL ROLE {role}", "GRANT CREATE ON SCHEMA {schema} TO {reader}"):
+                connection.execute(
+                    sql.SQL(text).format(role=role, reader=reader, schema=sql.Identifier(SCHEMA))
+                )
             for number, one in enumerate(wanted):
-                name = name_of(one)
+                name = (SCHEMA, f"tried_{number}")
+                view = sql.Identifier(*name)
                 try:
-                    if name in changed:
-                        name = (SCHEMA, f"tried_{number}")
-                        connection.execute(plan.composed(create(one, name), {}))
-                    query = sql.SQL("EXPLAIN SELECT * FROM {}").format(sql.Identifier(*name))
+                    connection.execute(sql.SQL("SET LOCAL ROLE {}").format(role))
+                    connection.execute(plan.composed(create(one, name), {}))
+                    connection.execute(sql.SQL("GRANT SELECT ON {} TO {}").format(view, reader))
+                    connection.execute(sql.SQL("SET LOCAL ROLE {}").format(reader))
+                    query = sql.SQL("EXPLAIN SELECT * FROM {}").format(view)
                     connection.execute(
                         sql.SQL(
                             "CREATE OR REPLACE FUNCTION {}() RETURNS void LANGUAGE sql"
@@ -314,8 +335,10 @@ class _Work:
                         f"{one.schema}.{one.name} cannot be read by its owner, {self._owner.role}: "
                         f"{error.diag.message_primary}",
                         next_step="a row filter names columns and no whole rows; a view with "
-                        "security_invoker has none of its own",
+                        "security_invoker has none of its own; a function is one that PUBLIC may "
+                        "EXECUTE",
                     ) from None
+        del session.ran[before:]
 
     def _change(self, due: Changes, there: dict[Name, dict[str, Any]], gone: Sequence[str]) -> None:
         """Run the changes; ``gone``: schemas that have no view any more.

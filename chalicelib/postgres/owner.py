@@ -147,6 +147,7 @@ class Owner:
             (found["login"], "can log in"),
             (found["groups"], f"is a member of {', '.join(found['groups'][:3])}"),
             (found["members"], f"has members: {', '.join(found['members'][:3])}"),
+            (found["functions"], f"owns functions: {', '.join(found['functions'][:3])}"),
             (found["defaults"], "gives what it makes to others, by ALTER DEFAULT PRIVILEGES"),
         ):
             if wrong:

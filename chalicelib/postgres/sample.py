@@ -6,8 +6,11 @@ What is read could be made by whoever owns the database, so nothing of theirs ma
 2. Columns are selected as they are and come as the server writes them: a cast to text can be a
    function. Read are types whose output is the server's own: of pg_catalog, enums, citext, arrays
    of these and domains over them; a CASE makes a domain its base type, so its checks do not run.
-3. No WHERE and no ORDER BY, no virtual column, and row security is an error and not a filter.
-4. Every transaction is READ ONLY, every statement and wait for a lock has a bound, and so have the
+3. A table that becomes a view, or a foreign one, after it was looked at is an error, and so is a
+   partition that does: restrict_nonsystem_relation_kind, which views are refused by before they are
+   planned. A server without it (CVE-2024-7348 is open there) is judged by names and types.
+4. No WHERE and no ORDER BY, no virtual column, and row security is an error and not a filter.
+5. Every transaction is READ ONLY, every statement and wait for a lock has a bound, and so have the
    values, the tables and the whole.
 
 Needs: CONNECT, USAGE on the schemas, SELECT on what shall be sampled. What may not be read is told
@@ -30,7 +33,15 @@ from chalicelib.kernel.names import qualified
 from chalicelib.postgres import maskable
 from chalicelib.postgres.connection import connect, deadline, describe, translated
 from chalicelib.postgres.plan import query
-from chalicelib.postgres.sampling import CURSOR, Fact, fact, statement, unread
+from chalicelib.postgres.sampling import (
+    CURSOR,
+    RESTRICTION,
+    Fact,
+    fact,
+    restricted,
+    statement,
+    unread,
+)
 from chalicelib.postgres.text import tolerate_bytes
 
 if TYPE_CHECKING:
@@ -128,6 +139,7 @@ class _Reader:
         self._ends = ends
         self._monotonic = monotonic
         self._left = TOTAL_BYTES
+        self._restricts = False
         self._major = connection.info.server_version // 10_000
 
     def tables(self, schemas: Sequence[str], only: frozenset[tuple[str, str]]) -> list[Table]:
@@ -140,6 +152,7 @@ class _Reader:
                     "SELECT pg_catalog.set_config(%s, %s, false)", (name, value)
                 )
             tolerate_bytes(self._connection)
+            self._restricts = restricted(self._connection)
         with translated(self._where, "reading the columns"), self._connection.transaction():
             # maskable needs a session's rows() and nothing else of it
             found = maskable.relations(cast("Session", self), schemas, "")
@@ -198,6 +211,8 @@ class _Reader:
         """Why nothing of a relation is sampled, or nothing."""
         if size is None:
             return "not sampled: it went away while it was read"
+        if not self._restricts:
+            return f"not sampled: the server has no {RESTRICTION}: its minor version is old"
         if size["filtered"]:
             return "not sampled: row security hides rows from the role that samples"
         if size["outside"]:

@@ -9,10 +9,14 @@ from psycopg import sql
 from chalicelib.access.masking.column import Family
 
 if TYPE_CHECKING:
+    import psycopg
+
     from chalicelib.access.masking.column import Relation, Type
 
 MAX_STORED_BYTES: Final = 4_096  # of a value as it is stored; a larger one is counted, not read
 CURSOR: Final = "hf_sample"
+# Since 12.20, 13.16, 14.13, 15.8, 16.4 and 17.0. Source: PostgreSQL, release notes, CVE-2024-7348.
+RESTRICTION: Final = "restrict_nonsystem_relation_kind"
 # What a sample can say something about; of the others their type says all there is.
 _TELLING: Final = frozenset(
     {
@@ -63,6 +67,15 @@ def unread(of: Type, fact: Fact | None) -> str | None:
     if own != "pg_catalog" or of.family is Family.COMPOSITE:
         return "not sampled: its type is not the server's own"
     return ""
+
+
+def restricted(connection: psycopg.Connection[Any]) -> bool:
+    """Whether this session reads no view and no foreign table from now on, whatever a name is of.
+
+    Their functions and servers would be somebody else's. False: the server has no such setting.
+    """
+    query = "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = %s"
+    return connection.execute(query, (RESTRICTION,)).fetchone() is not None
 
 
 def statement(

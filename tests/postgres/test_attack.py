@@ -149,6 +149,25 @@ def place(database):
     return Place(database)
 
 
+def test_what_became_a_view_is_not_read(place):
+    """Its functions would run as whoever checks: here a key of somebody's own making."""
+    place.run(
+        "DROP TABLE holdfast_mask.key CASCADE",
+        'CREATE VIEW holdfast_mask.key ("inner", "outer") AS SELECT NULL::bytea, NULL::bytea',
+    )
+    with pytest.raises(CouldNotTell):
+        place.values()
+
+
+def test_of_what_has_a_foreign_child_nothing_is_read(place):
+    place.run(
+        "CREATE FOREIGN DATA WRAPPER w",
+        "CREATE SERVER srv FOREIGN DATA WRAPPER w",
+        "CREATE FOREIGN TABLE app.far () INHERITS (app.orders) SERVER srv",
+    )
+    assert set(place.values().rows) == {("app", "customers")}
+
+
 def test_good_views_hold(place):
     found = place.check()
     assert [one for one in found.values() if one.verdict != "held"] == []

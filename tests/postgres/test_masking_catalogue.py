@@ -653,6 +653,14 @@ def test_networks_have_no_host(bench):
     assert found == ["10.1.2.0/24", "10.0.0.0/8", "2001:db8:1::/48"]
 
 
+def test_a_network_of_6to4_hides_the_host_of_its_ipv4_address(bench):
+    values = ["2002:c000:0204::1", "2002:c000:0204::/32", "2003:c000:0204::1", "2002::/8"]
+    found = [str(one) for one in bench.of(Spec("network"), "inet", values)]
+    assert found == ["2002:c000:200::/40", "2002:c000::/32", "2003:c000:204::/48", "2000::/8"]
+    spec = Spec("network", {"v4": 28, "v6": 20})
+    assert [str(one) for one in bench.of(spec, "inet", values[:1])] == ["2002:c000::/20"]
+
+
 # --- texts ----------------------------------------------------------------------------------------
 
 
@@ -852,6 +860,16 @@ def test_generalised_dates_are_the_beginning_of_their_unit_in_utc(bench, unit):
         found = bench.masked()
         assert [one for (one,) in expected] == found
         bench.run("SET TimeZone = 'UTC'")
+
+
+@pytest.mark.parametrize("zone", ["UTC-0:30", "UTC+5", "<utc>-0:30"])
+def test_no_zone_that_a_session_calls_utc_moves_the_cut(bench, zone):
+    """From 18 on an abbreviation is first that of TimeZone, which anybody sets."""
+    bench.lay("timestamptz", BY_SQL["timestamptz"].type, Spec("generalise", {"to": "hour"}))
+    bench.fill("timestamptz", ["2024-05-17 13:47:00+00"])
+    bench.run(f"SET TimeZone = '{zone}'")
+    assert bench.rows("SELECT extract(epoch FROM m)::int8 % 3600 FROM public.t_masked") == [(0,)]
+    bench.run("SET TimeZone = 'UTC'")
 
 
 def test_a_time_is_cut_to_its_hour(bench):

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 
+import msgspec
 import psycopg
 import pytest
 from psycopg import errors, sql
@@ -42,6 +43,12 @@ def shop(cluster):
         (
             [VIEWS, f"{DEFAULTS} IN SCHEMA app_masked GRANT ALL ON TABLES TO makers"],
             "gives what it makes to others",
+        ),
+        (
+            ["GRANT CREATE, USAGE ON SCHEMA public TO {r}", "SET ROLE {r}",
+             "CREATE FUNCTION public.k() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'SELECT 1'",
+             "RESET ROLE", "REVOKE ALL ON SCHEMA public FROM {r}"],
+            r"owns functions: public\.k\(\)",
         ),
         (["CREATE SCHEMA holdfast_mask"], "schema holdfast_mask is there already and belongs to"),
         (["CREATE SCHEMA app_masked"], "schema app_masked is there already and belongs to"),
@@ -309,6 +316,28 @@ def test_functions_of_a_tables_owner_never_have_the_rights_of_who_applies(shop, 
     text = BASIC + 'app.lure.id = "public"\n[rows]\napp.orders = "app.evil(2)"\n'
     apply(shop, text, print_only=print_only)
     assert "taken" not in {one for (one,) in shop.rows("SELECT pg_ls_dir('.')")}
+
+
+@pytest.mark.parametrize("print_only", [False, True])
+def test_functions_of_a_tables_owner_never_have_the_rights_of_the_views_owner(shop, print_only):
+    """With them they would read the key, and what the masks hide of other owners' tables."""
+    apply(shop)
+    shop.run(
+        "CREATE ROLE other",
+        "CREATE SCHEMA theirs AUTHORIZATION other",
+        "SET ROLE other; CREATE SEQUENCE theirs.seen; GRANT ALL ON SEQUENCE theirs.seen TO PUBLIC;"
+        " GRANT USAGE ON SCHEMA theirs TO PUBLIC; CREATE TABLE theirs.t (id int);"
+        " CREATE FUNCTION theirs.look() RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN"
+        " PERFORM setval('theirs.seen', 2);"
+        " IF EXISTS (SELECT FROM holdfast_mask.key) THEN PERFORM setval('theirs.seen', 3); END IF;"
+        " RETURN 1; EXCEPTION WHEN insufficient_privilege THEN RETURN 1; END $$;"
+        " CREATE VIEW theirs.lure AS SELECT id, theirs.look() AS seen FROM theirs.t",
+    )
+    text = BASIC + 'theirs.lure.id = "public"\ntheirs.lure.seen = "public"\n'
+    wanted = msgspec.structs.replace(WANTED, schemas=("app", "theirs"))
+    apply(shop, text, wanted, print_only=print_only)
+    assert shop.value("SELECT last_value FROM theirs.seen") == 2
+    assert shop.rows("SELECT FROM pg_roles WHERE rolname LIKE '%tries'") == []
 
 
 def test_the_views_of_a_database_are_those_of_one_target(shop):

@@ -71,6 +71,31 @@ def test_names_of_any_shape_are_sampled(name, database):
     assert values(table) == {name: ("x",)}
 
 
+def test_a_table_that_becomes_a_view_while_it_is_sampled_runs_nothing(database):
+    database.run(
+        "CREATE TABLE t (a text)",
+        "INSERT INTO t VALUES ('x')",
+        "CREATE SEQUENCE ran",
+        "CREATE FUNCTION evil(text) RETURNS text LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM setval('ran', 7); RETURN $1; END $$",
+    )
+    calls = []
+
+    def swap():
+        calls.append(1)
+        if len(calls) == 2:  # the columns were read, and the sample was not
+            database.run(
+                "ALTER TABLE t RENAME TO u", "CREATE VIEW t AS SELECT public.evil(a) AS a FROM u"
+            )
+        return 0.0
+
+    table = read(database, tables=[("public", "t")], monotonic=swap)["t"]
+    assert values(table) == {"a": ()}
+    assert notes(table) == {"a": "not sampled: the server answered SQLSTATE 55000"}
+    with psycopg.connect(database.dsn) as connection:
+        assert connection.execute("SELECT last_value FROM ran").fetchone() == (1,)
+
+
 def test_no_function_of_the_owner_runs(database):
     database.run(
         "CREATE TYPE mood AS ENUM ('good')",

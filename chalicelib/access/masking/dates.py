@@ -37,6 +37,7 @@ MAX_DAYS: Final = 3650
 _LOW: Final = "4700-01-01 BC"
 _HIGH: Final = {Family.DATE: "5874880-01-01"}
 _HIGHEST: Final = "294260-01-01"
+_UTC: Final = "make_interval()"
 
 UNITS: Final = ("hour", "day", "week", "month", "quarter", "year", "decade")
 
@@ -78,7 +79,9 @@ def _generalise(draft: Draft, value: str, of: Type, parameters: Generalise) -> s
         case Family.TIMESTAMP:
             cut = f"date_trunc({unit}, {read})"
         case _:
-            cut = f"date_trunc({unit}, {read} AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+            # No zone by its name: from 18 on 'UTC' is what the session's own TimeZone says that it
+            # is, so a lease could move the cut, minute by minute, over the value.
+            cut = f"date_trunc({unit}, {read} AT TIME ZONE {_UTC}) AT TIME ZONE {_UTC}"
     return _within(read, base(of), _HIGHEST, cut)
 
 

@@ -81,7 +81,12 @@ def _hash(draft: Draft, value: str, of: Type, parameters: Hash) -> str:  # noqa:
 
 def _network(draft: Draft, value: str, of: Type, parameters: Network) -> str:  # noqa: ARG001
     address = f"({value})::inet"
-    most = f"CASE family({address}) WHEN 4 THEN {parameters.v4} ELSE {parameters.v6} END"
+    # A network of 6to4 has an IPv4 address in the 32 bits behind 2002::/16. Source: RFC 3056 §2
+    mapped = min(parameters.v6, 16 + parameters.v4)
+    most = (
+        f"CASE WHEN family({address}) = 4 THEN {parameters.v4} "
+        f"WHEN {address} <<= '2002::/16'::inet THEN {mapped} ELSE {parameters.v6} END"
+    )
     found = f"network(set_masklen({address}, least(masklen({address}), {most})))"
     return found if of.name == "cidr" else f"({found})::inet"
 

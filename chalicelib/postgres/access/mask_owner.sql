@@ -20,6 +20,12 @@ SELECT
     ) AS members,
     EXISTS (
         SELECT FROM pg_catalog.pg_default_acl f WHERE f.defaclrole = r.oid
-    ) AS defaults
+    ) AS defaults,
+    ARRAY(
+        SELECT p.oid::pg_catalog.regprocedure::text
+        FROM pg_catalog.pg_proc p
+        JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+        WHERE p.proowner = r.oid AND n.nspname <> 'holdfast_mask' ORDER BY 1
+    ) AS functions
 FROM pg_catalog.pg_roles r
 WHERE r.rolname::text = %(role)s::text
