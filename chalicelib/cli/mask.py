@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import msgspec
 import typer
@@ -21,7 +21,7 @@ from chalicelib.cli.text import complain, count, emit, plain, say
 from chalicelib.cli.wish import Timeout, Wait, named_tables
 from chalicelib.evidence import summary
 from chalicelib.kernel import names
-from chalicelib.kernel.errors import HoldfastError, NotFound, UsageError
+from chalicelib.kernel.errors import HoldfastError, NotAllowed, NotFound, UsageError
 from chalicelib.settings import authority
 from chalicelib.wiring import access, masking
 
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from chalicelib.access.attack.judgement import Outcome
+    from chalicelib.access.desk import Desk
     from chalicelib.access.masking.views import Views
     from chalicelib.access.suggestion.proposal import Proposal
     from chalicelib.api.here import Way
     from chalicelib.api.wishes import RequestView
     from chalicelib.postgres.masking import Applied
+    from chalicelib.wiring import Services
 
 group = typer.Typer(no_args_is_help=True, help="What masked leases see of each column.")
 app.add_typer(group, name="mask")
@@ -77,7 +79,8 @@ def suggest(
 
     if as_toml and as_json:
         raise UsageError("--toml or --json")
-    found = masking.suggest(services(), target, dsn_env, rows=rows, tables=_only(tables))
+    held = services()
+    found = masking.suggest(held, target, dsn_env, rows=rows, tables=_only(tables))
     if as_json:
         emit(msgspec.to_builtins(found))
     elif as_toml:
@@ -90,8 +93,10 @@ def suggest(
         f"{count(len(found), 'column')}: {personal} look personal or secret, of {nothing} nothing "
         "can be told; a column without a class is left out of the views"
     )
-    if not as_toml:
-        slug = names.target(target).slug
+    slug = names.target(target).slug
+    if held.settings.file.targets[slug].masking is not None:
+        say("the masks file stays as it is: what is new here has to be put there", "bold")
+    elif not as_toml:
         say(f"next: holdfast mask suggest {slug} --toml > masks.toml, and review it", "bold")
 
 
@@ -147,14 +152,18 @@ def check(
     if not wanted.masked:
         raise UsageError(f"profile {profile!r} is not masked", next_step="--profile read-masked")
     desk = access.desk(held, lambda: authority.load(held.settings))
-    due = masking.apply(held, desk, target, actor(), dsn_env, print_only=True)
-    shown = masking.exposed(due.views, wanted.views, frozenset(_only(tables)))
-    if not shown:
-        raise NotFound(
-            f"{leased.name} has no masking views for profile {profile}",
-            next_step=f"holdfast mask apply {leased.slug}",
-        )
+    found, due = _due(held, desk, target, dsn_env)
     over = way()
+    only = _only(tables)
+    if lease and not only:  # it reads no other views
+        only = _only(",".join(over.do("request_show", request=lease).tables) or None)
+    shown = masking.exposed(found, wanted.views, frozenset(only))
+    if not shown:
+        named = f" of {', '.join(map('.'.join, only[:3]))}" if only else ""
+        raise NotFound(
+            f"{leased.name} has no masking views{named} for profile {profile}",
+            next_step="correct --tables" if tables else f"holdfast mask apply {leased.slug}",
+        )
     asked = _lease(over, leased.slug, profile, lease, most if wait else 0)
     outcomes: list[Outcome] = []
     try:
@@ -172,14 +181,31 @@ def check(
                 "target": leased.name,
                 "request": asked,
                 "profile": profile,
-                "unapplied": len(due.statements),
-                "unclassified": msgspec.to_builtins(due.views.unclassified),
+                "unapplied": due.statements,
+                "in_the_way": due.in_the_way,
+                "unclassified": msgspec.to_builtins(found.unclassified),
                 "outcomes": msgspec.to_builtins(outcomes),
             }
         )
     else:
         _outcomes(outcomes)
-    finish(_judged(leased.slug, due, outcomes))
+    finish(_judged(leased.slug, found, due, outcomes))
+
+
+class _Due(NamedTuple):
+    """How many statements apply would run; and what is there that it refuses, which may be read."""
+
+    statements: int
+    in_the_way: str
+
+
+def _due(held: Services, desk: Desk, target: str, dsn_env: str) -> tuple[Views, _Due]:
+    """The views that the masks make, and how far those that are there are from them."""
+    try:
+        done = masking.apply(held, desk, target, actor(), dsn_env, print_only=True)
+    except NotAllowed as error:
+        return masking.views(held, target, dsn_env), _Due(0, error.message)
+    return done.views, _Due(len(done.statements), "")
 
 
 @group.command("coverage")
@@ -248,6 +274,8 @@ def _applied(slug: str, done: Applied) -> None:
     _tell_findings(done.views)
     if not done.ran:
         say(f"then, without --print: holdfast mask apply {slug}", "bold")
+    elif _findings(done.views):
+        say(f"next: the masks file, then holdfast mask apply {slug}", "bold")
     elif not done.installed:
         say(
             f"next: holdfast target install {slug} --dsn-env VARIABLE, for the profiles that read "
@@ -293,7 +321,10 @@ def _tell_findings(found: Views) -> None:
     seen = {(one.base.schema, one.base.name) for one in found.views}
     free = [one for one in found.unclassified if one[:2] in seen]
     for listed, what in (
-        (free, "has no class: it is left out of the view"),
+        (
+            free,
+            "has no class: it is left out of the view; give it one in the masks file, or hidden",
+        ),
         (found.gone, "has a class, and is not there (renamed, or dropped?)"),
     ):
         for one in listed[:MAX_LISTED]:
@@ -337,16 +368,17 @@ def _outcomes(outcomes: Iterable[Outcome]) -> None:
         by_attack.setdefault(one.attack, []).append(one)
     rows: list[list[Any]] = []
     for attack, listed in by_attack.items():
-        numbers = Counter(one.verdict for one in listed)
+        numbers = Counter[str](one.verdict for one in listed)
         worst = next(word for word in ("leaked", "untold", "held") if numbers[word])
         told = [one for one in listed if one.verdict == worst and worst != "held"]
         where = ", ".join(dict.fromkeys(one.where for one in told if one.where))
         why = "; ".join(dict.fromkeys(one.why for one in told))
-        rows.append([attack, Text(worst, _VERDICTS[worst]), str(numbers["held"]), where, why])
-    table.grid(["attack", "verdict", "held", "where not", "why"], rows, unbroken=2)
+        number = f"{numbers[worst]} of {len(listed)}"
+        rows.append([attack, Text(worst, _VERDICTS[worst]), number, where, why])
+    table.grid(["attack", "verdict", "of", "where", "why"], rows, unbroken=2)
 
 
-def _judged(slug: str, due: Applied, outcomes: Sequence[Outcome]) -> int:
+def _judged(slug: str, found: Views, due: _Due, outcomes: Sequence[Outcome]) -> int:
     """Say what it comes to; the exit code."""
     numbers = Counter(one.verdict for one in outcomes)
     say(
@@ -354,13 +386,17 @@ def _judged(slug: str, due: Applied, outcomes: Sequence[Outcome]) -> int:
         f"{numbers['leaked']} leaked, {numbers['untold']} could not be told",
         "bold red" if numbers["leaked"] else "",
     )
-    _tell_findings(due.views)
+    _tell_findings(found)
+    if due.in_the_way:
+        say(f"{due.in_the_way}; masked leases may read it", "bold red")
     if due.statements:
         say(
-            f"the views are not what the masks say: {count(len(due.statements), 'statement')} "
+            f"the views are not what the masks say: {count(due.statements, 'statement')} "
             f"to be run; holdfast mask apply {slug} --print",
             "bold yellow",
         )
-    if numbers["leaked"] or due.statements or _findings(due.views):
+    if numbers["leaked"]:
+        say("next: find who granted or changed it, holdfast scan; docs/masking.md, Attacks", "bold")
+    if numbers["leaked"] or due.statements or due.in_the_way or _findings(found):
         return FINDINGS
     return UNTOLD if numbers["untold"] else 0

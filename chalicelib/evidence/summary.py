@@ -138,8 +138,11 @@ def _check(seen: Seen) -> list[str]:
     found = seen.check.checked
     what = f"{found.held} held, {found.leaked} leaked, {found.untold} untold"
     where = f"at {_name(seen.check.at)} by a lease of {_name(found.profile)}"
+    before = seen.masks is not None and seen.check.index < seen.masks.index
+    told = f"record {seen.check.index}{', BEFORE these masks' if before else ''}"
     return [
-        f"    views attacked {where} (record {seen.check.index}): {what}",
+        f"    views attacked last {where} ({told}): {what}",
+        *(["    MASKED LEASES may have read clear what leaked"] if found.leaked else []),
         *_bounded(
             f"    {one.result.name}  {_name(one.id)}  {_name(one.on)}: {_name(one.reason)}"
             for one in found.attacks

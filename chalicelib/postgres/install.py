@@ -89,7 +89,10 @@ def statements(facts: Facts, wanted: Wanted) -> list[Step]:
         for one in PRIVILEGES
         if any(one in profile.privileges for profile in wanted.profiles.values())
     )
-    steps += _reach(wanted, issue.GRANTOR, every, union, grant_option=True)
+    bases = [one for one in every if one in wanted.schemas]
+    views = [one for one in every if one not in wanted.schemas]
+    steps += _reach(wanted, issue.GRANTOR, bases, union, grant_option=True)
+    steps += _reach(wanted, issue.GRANTOR, views, ("SELECT",), grant_option=True)
     for name, profile in sorted(wanted.profiles.items()):
         if profile.privileges:
             steps += _profile(facts, wanted, name, profile)

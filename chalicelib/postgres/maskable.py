@@ -116,7 +116,7 @@ def _under(
 def _family(of: Mapping[str, Any]) -> Family:
     if of["schema"] == _CATALOG and of["name"] in _BY_NAME:
         return _BY_NAME[of["name"]]
-    if of["extension"] == "citext" and of["name"] == "citext":
+    if of["extension"] == "citext" and of["name"] == "citext" and of["kind"] == "b":
         return Family.TEXT
     return _BY_KIND.get(of["kind"], Family.OTHER)
 

@@ -59,7 +59,7 @@ def test_hidden_columns_are_left_out_and_not_told():
 
 
 def test_a_set_of_views_reveals_classes_and_nothing_hidden_or_unclassified():
-    found = _views([ORDERS], BASIC + "[views.eu]\nreveals = ['email']")
+    found = _views([ORDERS], BASIC + "[views.eu]\nreveals = ['email']", sets=["eu"])
     assert _shows(found) == {
         ("app_masked", "orders"): {"id": "clear", "email": "email"},
         ("app_masked_eu", "orders"): {"id": "clear", "email": "clear"},
@@ -67,9 +67,13 @@ def test_a_set_of_views_reveals_classes_and_nothing_hidden_or_unclassified():
     assert found.columns[1].shows == {"": "email", "eu": "clear"}
 
 
-def test_sets_of_profiles_have_views_whether_the_masks_name_them_or_not():
-    found = _views([ORDERS], BASIC, sets=["", "us"])
-    assert {one.schema for one in found.views} == {"app_masked", "app_masked_us"}
+def test_a_set_that_is_named_in_one_place_alone_is_refused():
+    """A filter under a misspelt name would be nobody's."""
+    with pytest.raises(UsageError, match=r"a profile reads the views 'us', and the masks say"):
+        _views([ORDERS], BASIC, sets=["", "us"])
+    text = BASIC + "[views.support]\n[views.suport.rows]\napp.orders = 'false'"
+    with pytest.raises(UsageError, match=r"\[views\.suport\].*did you mean 'support'\?"):
+        _views([ORDERS], text, sets=["support"])
 
 
 def test_relations_without_a_view_say_why():
@@ -141,11 +145,8 @@ def test_children_have_the_class_of_the_nearest_parent_that_says_one():
         ("app_masked", "c"): {"email": "email", "name": "pseudonym"},
     }
     assert found.unclassified == (("app", "c", "own"),)
-    found = _views(_family(), 'app.a.email = "email"\napp.b.email = "hidden"\napp.c.own="public"')
-    assert _shows(found) == {
-        ("app_masked", "a"): {"email": "email"},
-        ("app_masked", "c"): {"own": "clear"},
-    }
+    with pytest.raises(UsageError, match=r"app\.b column 'email': app\.a shows it too"):
+        _views(_family(), 'app.a.email = "email"\napp.b.email = "hidden"')
 
 
 def test_a_column_that_only_has_the_name_of_a_parents_has_no_class():
@@ -155,20 +156,20 @@ def test_a_column_that_only_has_the_name_of_a_parents_has_no_class():
 
 
 def test_rows_that_are_hidden_in_a_table_are_hidden_in_its_children():
-    text = 'app.a.email = "email"\n[rows]\napp.a = "email <> \'x\'"\napp.b = "name <> \'y\'"'
+    text = 'app.a.email = "email"\n[rows]\napp.a = "email <> \'x\'"'
     found = _views(_family(), text)
     filters = {one.name: one.select.sql.partition("WHERE")[2] for one in found.views}
     assert "<> 'x'" in filters["a"]
-    assert "<> 'y'" not in filters["a"]
     for name in "bc":
         assert "<> 'x'" in filters[name]
-        assert "<> 'y'" in filters[name]
     assert all(one.filters for one in found.views)
+    with pytest.raises(UsageError, match=r"rows of app\.b: its rows are in the view of app\.a too"):
+        _views(_family(), text + "\napp.b = \"name <> 'y'\"")
 
 
 def test_filters_of_a_set_are_beside_those_for_all():
     text = BASIC + "[rows]\napp.orders = 'id > 1'\n[views.eu.rows]\napp.orders = 'id < 9'"
-    by_schema = {one.schema: one.select.sql for one in _views([ORDERS], text).views}
+    by_schema = {one.schema: one.select.sql for one in _views([ORDERS], text, sets=["eu"]).views}
     assert by_schema["app_masked"].endswith("WHERE (\nid > 1\n)")
     assert by_schema["app_masked_eu"].endswith("WHERE (\nid > 1\n)\n  AND (\nid < 9\n)")
 

@@ -209,3 +209,29 @@ def test_coverage_says_what_is_personal_and_who_saw_it_clear(masked):
     found = masked("mask", "coverage", "orders", "--json").json
     assert [one["lease"] for one in found["leases"]] == [asked]
     assert found["leases"][0]["approvals"][0]["by"].endswith("ben")
+
+
+def test_a_view_of_somebody_elses_is_a_finding_and_the_others_are_attacked(masked, database):
+    classify(masked, 'public.customers.note = "free-text"')
+    masked("mask", "apply", "orders")
+    asked = agreed(masked)
+    masked("--as", "ana", "creds", asked)
+    database.run("CREATE VIEW public_masked.extra AS SELECT email FROM public.customers")
+    answer = masked("--as", "ana", "mask", "check", "orders", "--lease", asked, "--json", expect=1)
+    assert "public_masked.extra is there already" in answer.json["in_the_way"]
+    assert {one["verdict"] for one in answer.json["outcomes"]} >= {"held"}
+    assert "masked leases may read it" in answer.err
+
+
+def test_a_check_with_a_lease_of_some_tables_attacks_these(masked):
+    classify(masked, 'public.customers.note = "free-text"')
+    masked("mask", "apply", "orders")
+    asked = masked(
+        *("--as", "ana", "request", "orders", "--profile", "read-masked"),
+        *("--tables", "public.customers", "--reason", "a report"),
+    ).out.strip()
+    masked("--as", "ben", "approve", asked)
+    answer = masked("--as", "ana", "mask", "check", "orders", "--lease", asked, "--json")
+    assert {one["where"] for one in answer.json["outcomes"]} == {"public.customers", ""}
+    wrong = masked("mask", "check", "orders", "--tables", "public.custmers", expect=2)
+    assert "correct --tables" in wrong.err

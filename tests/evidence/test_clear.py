@@ -515,8 +515,8 @@ def test_the_words_of_the_report(shop):
         f"ben applied at {at[0]} (record 0)"
     )
     attacks = (
-        f"    views attacked at {at[1]} by a lease of read-masked (record 1): 11 held, 1 leaked, "
-        "0 untold"
+        f"    views attacked last at {at[1]} by a lease of read-masked (record 1): 11 held, "
+        "1 leaked, 0 untold"
     )
     sight = (
         f"    SOME  {which}  person:ana  read-clear: public.customers.email, "
@@ -530,6 +530,7 @@ def test_the_words_of_the_report(shop):
         "    WITHOUT A CLASS  public.orders.note",
         "    LEFT OUT  public.logs: no column of it has a class",
         attacks,
+        "    MASKED LEASES may have read clear what leaked",
         "    LEAKED  error.cast  public.customers: the error has the value",
         "    1 lease could read personal columns clear",
         sight,

@@ -211,17 +211,15 @@ def test_a_profile_of_another_set_leaves_the_one_before(shop, order):
         owners=WANTED.owners,
         profiles={**PROFILES, "read-eu": replace(EU_PROFILE, views="")},
     )
-    steps = [lambda: shop.install(moved), lambda: apply(shop, BASIC + EU, moved)]
+    steps = [lambda: shop.install(moved), lambda: apply(shop, BASIC, moved)]
     for step in steps if order == "install first" else reversed(steps):
         step()
-    role = group("shop", "read-eu")
-    assert not shop.value("SELECT has_schema_privilege(%s, 'app_masked_eu', 'USAGE')", role)
-    assert not shop.value("SELECT has_table_privilege(%s, 'app_masked_eu.orders', 'SELECT')", role)
+    assert not shop.value("SELECT count(*) FROM pg_namespace WHERE nspname = 'app_masked_eu'")
     terms, credential = shop.lease("read-eu", profile=moved.profiles["read-eu"])
     with shop.connect(credential) as session:
         assert session.execute("SELECT customer = 'ana' FROM orders").fetchone() == (False,)
     shop.end(terms)
-    assert apply(shop, BASIC + EU, moved).statements == ()
+    assert apply(shop, BASIC, moved).statements == ()
 
 
 def test_a_profile_that_was_clear_is_left_to_the_installation(shop):

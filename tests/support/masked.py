@@ -2,9 +2,11 @@
 
 import tomllib
 
+from msgspec.structs import replace
 from support.cluster import WANTED
 
 from chalicelib.access.masking.masks import parse
+from chalicelib.access.profile import Profile
 from chalicelib.postgres import masking
 from chalicelib.postgres.owner import owner
 
@@ -51,8 +53,17 @@ def masks(text):
 
 
 def apply(cluster, text=BASIC, wanted=WANTED, *, dsn="", **more):
-    """Masks applied to the cluster's ``shop``, as its superuser or another."""
-    return masking.apply(dsn or cluster.dsn(), masks(text), wanted, **more)
+    """Masks applied to the cluster's ``shop``, as its superuser or another.
+
+    Each set of views that they name has a profile that reads it.
+    """
+    said = masks(text)
+    lacking = set(said.views) - {one.views for one in wanted.profiles.values()}
+    readers = {
+        f"of-{one}": Profile(privileges=("SELECT",), masked=True, views=one) for one in lacking
+    }
+    wanted = replace(wanted, profiles={**wanted.profiles, **readers})
+    return masking.apply(dsn or cluster.dsn(), said, wanted, **more)
 
 
 def bare(cluster):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chalicelib.access.masking import classes, condition
+from chalicelib.access.masking.entry import near
 from chalicelib.access.masking.spec import Class, Spec
 from chalicelib.access.profile import PART, VIEWS, Table, named
 from chalicelib.kernel import canon
@@ -164,7 +165,7 @@ def _rule(where: str, value: object, known: Mapping[str, Class]) -> Rule:
     mask = parameters.pop("mask", None)
     if not isinstance(klass, str) or klass not in known:
         raise UsageError(
-            f"{where}: there is no class {str(klass)[:40]!r}",
+            f"{where}: there is no class {str(klass)[:40]!r}{near(str(klass), known)}",
             next_step=f"one of {', '.join(sorted(known))}, or [classes.{str(klass)[:40]}]",
         )
     if mask is None and parameters:
@@ -224,7 +225,9 @@ def _set(where: str, name: str, value: object, known: Mapping[str, Class]) -> Vi
         raise UsageError(f"{place} reveals: expected a list of classes")
     unknown = sorted(set(reveals) - set(known))
     if unknown:
-        raise UsageError(f"{place} reveals: there is no class {unknown[0][:40]!r}")
+        raise UsageError(
+            f"{place} reveals: there is no class {unknown[0][:40]!r}{near(unknown[0], known)}"
+        )
     hidden = sorted(one for one in set(reveals) if known[one].hidden)
     if hidden:
         raise UsageError(f"{place} reveals: what is {hidden[0]} is in no view")

@@ -5,6 +5,8 @@
 3. What has no class is left out and told. A column that a parent has takes the parent's class.
 4. Whatever a mask cannot be laid over is refused, all of it at once: nothing is half-masked.
 5. A row is in a view where it passes the filters of its table, and those of all parents of that.
+6. Views of a name that no profile reads, or the masks do not know, are refused: a misspelt name
+   would lose a filter. So is what is said of a child alone, and seen through its parent.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import msgspec
 from chalicelib.access.masking import catalogue, classes
 from chalicelib.access.masking.column import Column, Type
 from chalicelib.access.masking.draft import SCHEMA, Draft
+from chalicelib.access.masking.entry import near
 from chalicelib.access.masking.masks import Rule
 from chalicelib.access.masking.spec import CLEAR, LEFT_OUT, Class, Spec
 from chalicelib.access.plan import Step
@@ -24,6 +27,7 @@ from chalicelib.kernel.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from chalicelib.access.masking.column import Relation
     from chalicelib.access.masking.masks import Masks
@@ -85,10 +89,11 @@ def views(
     relations: Iterable[Relation], masks: Masks, schemas: Sequence[str], sets: Iterable[str]
 ) -> Views:
     """The views of all relations in every set. Raises: UsageError, with all that is refused."""
-    names = sorted({"", *sets, *masks.views})
+    names = sorted({"", *sets})
     _check_schemas(schemas, names)
     by_name = {(one.schema, one.name): one for one in relations}
-    refused: list[str] = []
+    refused = _missed(masks, names)
+    failed: set[Table] = set()
     made: list[View] = []
     columns: list[Classified] = []
     unclassified: list[tuple[str, str, str]] = []
@@ -101,17 +106,18 @@ def views(
         told = {row.column.name for row in rows}
         free = [one.name for one in relation.columns if one.name not in told]
         unclassified += [(schema, name, one) for one in free]
-        wrong = _refused(relation, rows)
+        wrong = [*_refused(relation, rows), *_apart(relation, masks, names, by_name)]
         refused += wrong
         why = _viewless(relation, rows)
         if why:
             left_out.append((schema, name, why))
         if wrong:
+            failed.add(Table(schema, name))
             continue
         types = {one.name: one.type for one in relation.columns}
         columns += [_classified(relation, row, masks, names, {} if why else types) for row in rows]
         made += [_view(relation, rows, masks, one) for one in ([] if why else names)]
-    refused += _nowhere(masks, made, by_name)
+    refused += _nowhere(masks, {one.base for one in made} | failed, by_name)
     if refused:
         more = len(refused) - MAX_REFUSALS
         listed = "; ".join(refused[:MAX_REFUSALS]) + (f"; and {more} more" if more > 0 else "")
@@ -123,6 +129,49 @@ def views(
         gone=tuple(_gone(masks, by_name)),
         left_out=tuple(left_out),
     )
+
+
+def _missed(masks: Masks, names: Sequence[str]) -> list[str]:
+    """Sets that are said in one place alone: of one with another name, a filter would be lost."""
+    known = ", ".join(filter(None, names)) or "none"
+    return [
+        *(
+            f"[views.{one}]: no profile of the target reads these views{near(one, names)} "
+            f"(profiles read: {known})"
+            for one in sorted(set(masks.views) - set(names))
+        ),
+        *(
+            f"a profile reads the views {one!r}, and the masks say nothing of them: [views.{one}]"
+            f"{near(one, masks.views)}"
+            for one in names
+            if one and one not in masks.views
+        ),
+    ]
+
+
+def _apart(
+    relation: Relation,
+    masks: Masks,
+    names: Sequence[str],
+    by_name: Mapping[tuple[str, str], Relation],
+) -> list[str]:
+    """What is said of a child and not of a parent, through whose view its rows are seen too."""
+    table = Table(relation.schema, relation.name)
+    found = []
+    for parent in (one for one in relation.parents if one in by_name and _said(masks, one)):
+        other = Table(*parent)
+        of_parent = {text for name in names for text in masks.filters(name, other)}
+        own = {text for name in names for text in masks.filters(name, table)}
+        if own - of_parent:
+            found.append(f"rows of {table}: its rows are in the view of {other} too; say it there")
+        inherited = {one.name for one in relation.columns if one.inherited}
+        theirs, ours = masks.columns[other], masks.columns.get(table, {})
+        found += [
+            f"{table} column {one!r}: {other} shows it too, as {theirs[one].klass}; say it there"
+            for one in sorted(inherited & set(theirs) & set(ours))
+            if ours[one] != theirs[one]
+        ]
+    return found
 
 
 def _rows(
@@ -268,10 +317,9 @@ def _gone(
 
 
 def _nowhere(
-    masks: Masks, made: Sequence[View], by_name: Mapping[tuple[str, str], Relation]
+    masks: Masks, shown: AbstractSet[Table], by_name: Mapping[tuple[str, str], Relation]
 ) -> list[str]:
     """Filters of tables that have no view: their rows were meant to be kept from somebody."""
-    shown = {one.base for one in made}
     filters = {table for one in masks.views.values() for table in one.rows} | set(masks.rows)
     return [
         f"rows of {table}: there is no such table"
