@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.access.desk import insist
-from chalicelib.access.masking.spec import APPLIED, CHECKED, CLEAR, LEFT_OUT
+from chalicelib.access.masking.spec import APPLIED, CHECKED, LEFT_OUT
 from chalicelib.kernel import canon, ledger
 from chalicelib.kernel.errors import ConfigError, UsageError
 from chalicelib.kernel.personal import Concealed, parse
@@ -217,8 +217,3 @@ def _body(done: Applied, masks: Masks) -> dict[str, Any]:
         "rows": filters,
         "left_out": [list(one) for one in done.views.left_out],
     }
-
-
-def clear_columns(found: Views, name: str) -> int:
-    """How many personal columns a set of views shows as they are."""
-    return sum(one.personal and one.shows.get(name) == CLEAR for one in found.columns)

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 from support.cluster import shop as database
-from support.masked import BASIC, apply, bare, state
+from support.masked import apply, bare, filtered, rows, state
 
 from chalicelib.kernel.errors import UsageError
 
@@ -30,20 +30,6 @@ TABLES = (
 )
 
 
-def _rows(shop, text="SELECT id FROM orders ORDER BY 1", **more):
-    terms, credential = shop.lease("read-masked", **more)
-    try:
-        with shop.connect(credential) as session:
-            return [row[0] for row in session.execute(text).fetchall()]
-    finally:
-        shop.end(terms)
-
-
-def _filtered(condition):
-    quotes = "'''" if "'''" not in condition else '"""'
-    return f"{BASIC}[rows]\napp.orders = {quotes}{condition}{quotes}\n"
-
-
 @pytest.mark.parametrize(
     ("condition", "ids"),
     [
@@ -64,9 +50,9 @@ def _filtered(condition):
     ],
 )
 def test_rows_that_a_filter_does_not_let_through_are_hidden(shop, condition, ids):
-    apply(shop, _filtered(condition))
-    assert _rows(shop) == ids
-    assert apply(shop, _filtered(condition)).statements == ()
+    apply(shop, filtered(condition))
+    assert rows(shop) == ids
+    assert apply(shop, filtered(condition)).statements == ()
 
 
 @pytest.mark.parametrize(
@@ -89,13 +75,13 @@ def test_a_filter_that_cannot_be_is_refused_printed_or_not(shop, condition, word
     before = state(shop)
     for print_only in (True, False):
         with pytest.raises(UsageError, match=words):
-            apply(shop, _filtered(condition), print_only=print_only)
+            apply(shop, filtered(condition), print_only=print_only)
     assert state(shop) == before
 
 
 @pytest.mark.parametrize("holder", ["person:ana", "person:bob", "agent:cy"])
 def test_a_filter_knows_whose_lease_it_is(shop, holder):
-    apply(shop, _filtered("holdfast_mask.person() = 'person:' || customer"))
+    apply(shop, filtered("holdfast_mask.person() = 'person:' || customer"))
     terms = replace(shop.terms("read-masked"), holder=holder)
     grantor = shop.grantor()
     credential = grantor.issue(grantor.plan(terms), terms)
@@ -127,7 +113,7 @@ def test_a_filter_knows_whose_lease_it_is(shop, holder):
     ],
 )
 def test_nobody_says_of_themselves_who_they_are(shop, attack):
-    apply(shop, _filtered("holdfast_mask.person() = 'person:' || customer"))
+    apply(shop, filtered("holdfast_mask.person() = 'person:' || customer"))
     terms, credential = shop.lease("read-masked")
     try:
         with shop.connect(credential) as session:

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 from support.cluster import SHIPPED, Wanted
-from support.masked import BASIC, ROLE, apply, bare, held
+from support.masked import ROLE, apply, bare, filtered, held, rows
 
 from chalicelib.access import issue
 from chalicelib.kernel.errors import UsageError
@@ -26,22 +26,8 @@ def shop(cluster):
     return cluster
 
 
-def _rows(shop, text="SELECT id FROM orders ORDER BY 1", **more):
-    terms, credential = shop.lease("read-masked", **more)
-    try:
-        with shop.connect(credential) as session:
-            return [row[0] for row in session.execute(text).fetchall()]
-    finally:
-        shop.end(terms)
-
-
-def _filtered(condition):
-    quotes = "'''" if "'''" not in condition else '"""'
-    return f"{BASIC}[rows]\napp.orders = {quotes}{condition}{quotes}\n"
-
-
 def test_owner_reads_what_filters_read_and_no_more(shop):
-    apply(shop, _filtered("customer in (select name from hr.clerks) and exists (select from "
+    apply(shop, filtered("customer in (select name from hr.clerks) and exists (select from "
                           "app.secrets)"))  # fmt: skip
     assert held(shop) == {
         *(("app.orders", one) for one in ("id", "customer", "email")),
@@ -62,7 +48,7 @@ def test_names_in_a_filter_are_the_servers_whatever_stands_first_in_a_path(shop)
         "ALTER DATABASE shop SET search_path TO public, pg_catalog",
         "ALTER ROLE postgres SET search_path TO public, pg_catalog",
     )
-    apply(shop, _filtered("lower(customer) = 'bob'"))
+    apply(shop, filtered("lower(customer) = 'bob'"))
     found = "SET search_path TO public, pg_catalog; "
     terms, credential = shop.lease("read-masked")
     with shop.connect(credential) as session:
@@ -77,14 +63,14 @@ def test_row_security_of_a_table_binds_the_owner_of_views(shop):
     apply(shop)
     shop.run("ALTER TABLE app.orders ENABLE ROW LEVEL SECURITY")
     assert apply(shop).statements == ()
-    assert _rows(shop) == []
+    assert rows(shop) == []
     shop.run(
         "CREATE POLICY own ON app.orders USING ('person:' || customer = holdfast_mask.person())"
     )
-    assert _rows(shop) == [1]
+    assert rows(shop) == [1]
     shop.run("ALTER TABLE app.orders FORCE ROW LEVEL SECURITY", "DROP POLICY own ON app.orders")
     shop.run(f"CREATE POLICY part ON app.orders TO {ROLE} USING (id > 1)")
-    assert _rows(shop) == [2, 3]
+    assert rows(shop) == [2, 3]
 
 
 def test_what_a_policy_reads_elsewhere_the_owner_may_read(shop):
@@ -94,7 +80,7 @@ def test_what_a_policy_reads_elsewhere_the_owner_may_read(shop):
         "CREATE POLICY far ON app.orders USING (customer IN (SELECT name FROM hr.clerks))",
     )
     assert len(apply(shop).statements) > 0
-    assert _rows(shop) == [2]
+    assert rows(shop) == [2]
     assert ("hr.clerks", "name") in held(shop)
     assert apply(shop).statements == ()
     shop.run("DROP POLICY far ON app.orders")

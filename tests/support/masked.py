@@ -97,3 +97,19 @@ def held(cluster, role=ROLE):
             role,
         )
     }
+
+
+def rows(shop, text="SELECT id FROM orders ORDER BY 1", **more):
+    """The first column of what a masked lease reads."""
+    terms, credential = shop.lease("read-masked", **more)
+    try:
+        with shop.connect(credential) as session:
+            return [row[0] for row in session.execute(text).fetchall()]
+    finally:
+        shop.end(terms)
+
+
+def filtered(condition):
+    """Masks with a row filter of orders."""
+    quotes = "'''" if "'''" not in condition else '"""'
+    return f"{BASIC}[rows]\napp.orders = {quotes}{condition}{quotes}\n"
