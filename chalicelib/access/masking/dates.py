@@ -39,8 +39,6 @@ _HIGH: Final = {Family.DATE: "5874880-01-01"}
 _HIGHEST: Final = "294260-01-01"
 _UTC: Final = "make_interval()"
 
-UNITS: Final = ("hour", "day", "week", "month", "quarter", "year", "decade")
-
 
 class Shift(Parameters, frozen=True):
     """``days``: at most, forward or back. ``by``: a column; dates of equal ones move together."""

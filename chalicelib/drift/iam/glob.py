@@ -78,7 +78,6 @@ class Pattern(msgspec.Struct, frozen=True):
 Language: TypeAlias = tuple[Pattern, ...]
 """The strings that one of the patterns matches."""
 
-EVERYTHING: Final = Pattern((Wild.ANY,))
 SOMETHING: Final = Pattern((Wild.ONE, Wild.ANY))
 
 
