@@ -113,7 +113,7 @@ class Derivation:
         )
 
     def _is_earlier(self, key: str, size: int, last: dict[str, bytes]) -> bool:
-        """Whether a tile is the beginning of one that was compared already."""
+        """Whether a tile is the beginning of one that was compared already, or is there no more."""
         found = tiles.parse(key)
         if found is None:
             return False
@@ -128,6 +128,8 @@ class Derivation:
         else:
             whole = next((v for k, v in last.items() if k.startswith(f"{base}.p/")), None)
         stored = self._get(key)
+        if stored is None:
+            return True  # a writer that tidies up after a full tile, without a swap, took it away
         # A whole tile that is missing was reported where it was compared.
         return (whole is None and filled) or (
             whole is not None and _prefix(base, whole, width) == stored

@@ -17,7 +17,8 @@ from contract import adapters
 from evidence.scene import Nursery, Scene
 from evidence.test_crash import failing, whole
 
-from chalicelib.evidence import layout
+from chalicelib.evidence import layout, tiles
+from chalicelib.evidence.merkle import HASH_BYTES
 from chalicelib.kernel.errors import StoreUnavailable
 
 ADAPTERS = ["local", *(name for name in adapters.SIGNERS if name != "local")]
@@ -234,3 +235,21 @@ def test_records_that_are_appended_while_fsck_looks_are_no_problem(places):
     report = looking.fsck()
     assert not report.problems, report.problems
     assert report.records == 6
+
+
+def test_a_partial_tile_that_is_tidied_away_while_fsck_looks_is_no_problem(places):
+    place = places()
+    for number in range(tiles.FULL // 2):
+        place.append(number, -number)
+    full, left = tiles.path(0, 0), tiles.path(0, 0, 132)
+    hashes = place.derived.get(full)
+    place.derived.put(left, hashes[: 132 * HASH_BYTES])  # as a killed writer leaves it
+    assert not place.fsck().problems
+
+    def rival():
+        place.derived.delete(left)
+
+    looking = places(wrap=lambda ports: {**ports, "derived": Beside(ports["derived"], left, rival)})
+    report = looking.fsck()
+    assert not report.problems, report.problems
+    assert left not in place.derived.list(layout.TILES)
