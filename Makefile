@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo serve test test-aws lint check format infra lock bench matrix clean
+.PHONY: help demo serve test test-aws lint check format infra lock bench matrix clean actions
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ infra: infra/template.json  ## the template that Chalice merges, from the one th
 
 infra/template.json: infra/template.yaml infra/compile.py $(READY)
 	$(BIN)/python infra/compile.py
+
+actions: $(READY)  ## the packaged list of AWS's actions, from the library that is installed
+	$(BIN)/python infra/actions.py
 
 format: $(READY)
 	$(BIN)/ruff format

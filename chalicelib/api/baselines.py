@@ -12,7 +12,9 @@ from chalicelib.api.types import Approve, Baseline, Empty, Verification
 from chalicelib.drift import approval, decide
 from chalicelib.drift.diff import diff
 from chalicelib.drift.finding import When, find
+from chalicelib.drift.iam.compare import MAX_STEPS
 from chalicelib.drift.judge import judge
+from chalicelib.drift.meaning import Meanings
 from chalicelib.drift.scan import verified
 from chalicelib.drift.snapshot import COVERAGE
 from chalicelib.kernel.errors import NotFound
@@ -114,7 +116,11 @@ def _version(target: Target, now: State) -> str:
 
 
 def _changes(call: Call, target: Target, before: Snapshot, after: Snapshot) -> list[Finding]:
-    return [
-        find(target.stream, change, judge(change, call.services.desk.rules), When(not_after=""))
-        for change in diff(before, after)
-    ]
+    desk = call.services.desk
+    meanings = Meanings(before, after, steps=MAX_STEPS)
+    found = []
+    for change in diff(before, after):
+        meaning = meanings.of(change)
+        judgement = judge(change, desk.rules, meaning)
+        found.append(find(target.stream, change, judgement, When(not_after=""), meaning))
+    return found

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from chalicelib.drift.desk import Target as TargetOf
-from chalicelib.kernel import canon, names
+from chalicelib.kernel import canon
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Busy, Conflict, NotFound, PreconditionFailed, UsageError
 
@@ -115,7 +115,7 @@ class Call:
 
         Raises: Forbidden, NotFound.
         """
-        name = names.target(text)
+        name = self.services.settings.named(text)
         section = self.services.settings.file.targets.get(name.slug)
         if section is not None and section.kind == name.kind:
             found = self.services.settings.target(text)

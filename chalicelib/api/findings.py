@@ -176,6 +176,7 @@ def _views(call: Call, rows: list[_Row]) -> list[FindingView]:
 def _view(row: _Row, found: Finding, reveal: Reveal, now: str) -> FindingView:
     note = row.note
     fields = {name: getattr(found, name) for name in Finding.__struct_fields__}
+    fields["who"] = note.who  # later scans may have learned more than its record says
     return FindingView(
         **fields,
         disposition=note.at(now),
@@ -191,7 +192,8 @@ def _view(row: _Row, found: Finding, reveal: Reveal, now: str) -> FindingView:
 def _version(finding: str, note: Note) -> str:
     reason = note.reason if isinstance(note.reason, str) else msgspec.to_builtins(note.reason)
     decided = [note.disposition.value, note.suppressed_until, note.by, reason]
-    return version([finding, note.index, decided])
+    who = [] if note.who is None else [msgspec.to_builtins(note.who)]
+    return version([finding, note.index, decided, *who])
 
 
 def _locate(rows: list[_Row], finding: str) -> _Row:

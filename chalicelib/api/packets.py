@@ -37,7 +37,8 @@ def start(call: Call, asked: MakePacket) -> Packet:
     """Ask for the packet of a period. Raises: UsageError, Forbidden."""
     call.guard.check("packet:make")
     wanted, _ = period(asked.start, asked.end, call.services.desk.clock.now())
-    chosen = select(asked.targets, asked.kinds)
+    named = [str(call.services.settings.named(one)) for one in asked.targets]
+    chosen = select(named, asked.kinds)
     content = {
         "from": wanted.start,
         "to": wanted.end,

@@ -34,7 +34,6 @@ from chalicelib.api.wishes import (
 )
 from chalicelib.drift.desk import Target as TargetOf
 from chalicelib.evidence.personal import Reveal
-from chalicelib.kernel import names
 from chalicelib.kernel.clock import parse_timestamp
 from chalicelib.kernel.errors import Conflict, Malformed, NotFound, UsageError
 from chalicelib.kernel.record import entry_at
@@ -267,7 +266,7 @@ def _desk(call: Call) -> Desk:
 
 def _target(call: Call, text: str) -> Leased:
     """A target to ask for. Whoever may not see it learns nothing. Raises: NotFound, Forbidden."""
-    name = names.target(text)
+    name = call.services.settings.named(text)
     for one in call.services.settings.leased():
         if text in {one.slug, one.stream} and all(call.guard.may(SEEING, [one])):
             return access.leased(call.services, one)

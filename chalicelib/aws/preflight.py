@@ -59,11 +59,16 @@ class Watched(msgspec.Struct, frozen=True):
     """How a target is reached: the name or ARN of a secret, or a DSN for IAM authentication.
 
     Without either it is read by its DSN from the environment, on one machine and not on AWS.
+    ``by_api``: it is no database, and read through AWS's API, as ``role_arn`` if it has one;
+    ``account``: the one that it must be in, if the settings say so.
     """
 
     slug: str
     secret: str = ""
     dsn: str = ""
+    by_api: bool = False
+    account: str = ""
+    role_arn: str = ""
 
 
 class Identity(NamedTuple):
@@ -120,7 +125,11 @@ def account(
     for target in targets:
         yield asked(
             f"target {target.slug}",
-            lambda: _target(clients, target, region, chosen, vendor),  # noqa: B023
+            lambda: (
+                _read_by_api(target, who.account)  # noqa: B023
+                if target.by_api  # noqa: B023
+                else _target(clients, target, region, chosen, vendor)  # noqa: B023
+            ),
         )
 
 
@@ -202,6 +211,24 @@ def _target(
     raise Wrong(
         "neither a secret nor a DSN for IAM: its DSN comes from an environment variable",
         f'[targets.{target.slug}] secret = "holdfast/{target.slug}", in holdfast.toml',
+    )
+
+
+def _read_by_api(target: Watched, own: str) -> str:
+    """Words for a target that AWS's API tells of, and that is in the account that it must be in."""
+    there = target.role_arn.split(":")[4] if target.role_arn else own
+    if target.account and target.account != there:
+        named = f"its role_arn is of account {there}" if target.role_arn else f"this is {there}"
+        raise Wrong(
+            f"it is in account {target.account}, and {named}",
+            f'[targets.{target.slug}] role_arn = "arn:aws:iam::{target.account}:role/NAME", '
+            "in holdfast.toml (docs/targets/aws.md)",
+        )
+    if not target.role_arn:
+        return f"in this account, {own}; the scan function itself reads it"
+    return (
+        f"read as {target.role_arn}; that its trust policy lets the scan function in, and its "
+        "policy lets it read, is not looked at (docs/targets/aws.md)"
     )
 
 

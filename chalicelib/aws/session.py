@@ -14,6 +14,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import botocore.credentials
     import botocore.session
 
@@ -40,11 +42,13 @@ def client(
     endpoint: str | None = None,
     attempts: int = ATTEMPTS,
     read_seconds: float | None = None,
+    credentials: Mapping[str, str] | None = None,
 ) -> Any:
     """A botocore client of ``service``, e.g. ``s3``; safe to share between threads.
 
     ``endpoint``: a URL in place of AWS's own, for a VPC endpoint or another server of S3; S3's
-    buckets are then in the path. Raises: StoreUnavailable, where no region is known.
+    buckets are then in the path. ``credentials``: as ``AssumeRole`` gives them, in place of the
+    session's own. Raises: StoreUnavailable, where no region is known.
     """
     from botocore.config import Config  # noqa: PLC0415 - 60 ms that only callers need
 
@@ -62,12 +66,16 @@ def client(
         options["read_timeout"] = read_seconds
     if service == "s3" and endpoint is not None:
         options["s3"] = {"addressing_style": "path"}
+    given = credentials or {}
     with _lock, translated(f"make a client of {service}"):
         return _session().create_client(
             service,
             region_name=region,
             endpoint_url=endpoint,
             config=Config(**options),
+            aws_access_key_id=given.get("AccessKeyId"),
+            aws_secret_access_key=given.get("SecretAccessKey"),
+            aws_session_token=given.get("SessionToken"),
         )
 
 

@@ -52,7 +52,6 @@ VERDICT_STYLES = {"ok": "green", "wrong": "bold red", "could not tell": "bold ye
 ACTION_STYLES = {"Add": "green", "Modify": "yellow", "Remove": "bold red"}
 ASKED_FIRST = ("credentials", "parameters")  # where these fail, every other question does
 MAX_PARAMETER_CHARACTERS = 4_096  # CloudFormation quotas, "Parameter values"
-KEY_PARAMETER = "RotatedKeyArn"
 
 
 @group.command("check")
@@ -66,7 +65,7 @@ def check(
     from chalicelib.wiring import cloud  # noqa: PLC0415 - an extra
 
     loaded, own = _settings(stage)
-    given = _parameters(parameter, own)
+    given = _parameters(parameter, loaded)
     client = cloud.of(own).client
     checks = [_settings_line(loaded, own), *_before(loaded, own, given)]
     if all(one.verdict is lines.Verdict.OK for one in checks if one.what == "credentials"):
@@ -86,7 +85,7 @@ def plan(
     """Show what a deployment would change, and change nothing but the deployment bucket."""
     _needs_botocore()
     loaded, own = _settings(stage)
-    given = _parameters(parameter, own)
+    given = _parameters(parameter, loaded)
     _preflight(loaded, own, given)
     deployer = _deployer(own)
     with _packaged(loaded, own) as package:
@@ -112,7 +111,7 @@ def deploy(
     from chalicelib.wiring import cloud  # noqa: PLC0415 - an extra
 
     loaded, own = _settings(stage)
-    given = _parameters(parameter, own)
+    given = _parameters(parameter, loaded)
     if not yes and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             "there is no terminal to ask on", next_step="holdfast aws plan, then deploy --yes"
@@ -179,9 +178,11 @@ def _settings(stage: str) -> tuple[Settings, AwsSection]:
     return loaded, own
 
 
-def _parameters(given: Sequence[str] | None, own: AwsSection) -> dict[str, str]:
-    """The stack's parameters: those given, and the key that the settings say signs."""
-    found: dict[str, str] = {KEY_PARAMETER: own.signing_key} if own.signing_key else {}
+def _parameters(given: Sequence[str] | None, loaded: Settings) -> dict[str, str]:
+    """The stack's parameters: those given, and those that the settings say."""
+    from chalicelib.wiring import granted  # noqa: PLC0415 - an extra
+
+    found = granted.parameters(loaded)
     for one in given or []:
         key, equals, value = one.partition("=")
         if not equals or not key.isalnum() or len(value) > MAX_PARAMETER_CHARACTERS:
@@ -189,9 +190,10 @@ def _parameters(given: Sequence[str] | None, own: AwsSection) -> dict[str, str]:
                 f"not a parameter: {plain(one[:80])!r}", next_step="--parameter RetentionDays=400"
             )
         if key in found:
+            said = granted.SAID_BY.get(key)
             raise UsageError(
                 f"the parameter {key} is given twice"
-                + (", by the settings too: [aws] signing_key" if key == KEY_PARAMETER else "")
+                + (f", by the settings too: {said}" if said else "")
             )
         found[key] = value
     return found
@@ -229,13 +231,8 @@ def _packaged(loaded: Settings, own: AwsSection) -> AbstractContextManager[Packa
 def _before(loaded: Settings, own: AwsSection, given: Mapping[str, str]) -> list[Check]:
     """What is looked at before a deployment."""
     from chalicelib.aws import preflight  # noqa: PLC0415 - an extra
-    from chalicelib.wiring import cloud  # noqa: PLC0415 - an extra
+    from chalicelib.wiring import cloud, granted  # noqa: PLC0415 - an extra
 
-    targets = [
-        preflight.Watched(slug, one.secret, one.dsn if one.auth else "")
-        for slug, one in sorted(loaded.file.targets.items())
-        if one.kind != settings.STS
-    ]
     folder = _project(loaded)
     return [
         *preflight.project(folder, own.stage, sys.version_info[:2]),
@@ -243,7 +240,7 @@ def _before(loaded: Settings, own: AwsSection, given: Mapping[str, str]) -> list
             cloud.of(own).client,
             stack=cloud.stack(own),
             region=own.region,
-            targets=targets,
+            targets=granted.watched(loaded),
             given=given,
             opened=bool(loaded.file.log.key),
             vendor=folder / "vendor",

@@ -53,7 +53,7 @@ def _propose_here(target: str, asked: Propose) -> tuple[Baseline, list[str]]:
     """The target's baselines with the proposal, and what could not be read in full."""
     held = services()
     one = held.settings.target(target)
-    source = held.source(held.dsn(one))
+    source = held.reader(one)
     with held.desk.locks.hold(one.lock):
         since = timestamp(held.desk.clock.now())
         with reading(one.stream) as progress:

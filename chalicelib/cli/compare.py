@@ -21,8 +21,10 @@ from chalicelib.drift import finding, snapshot
 from chalicelib.drift.diff import Operation, diff
 from chalicelib.drift.finding import Disposition, When, find
 from chalicelib.drift.judge import judge
+from chalicelib.drift.meaning import Meanings
 from chalicelib.drift.scan import look, verified
 from chalicelib.drift.snapshot import Snapshot
+from chalicelib.drift.source import Source
 from chalicelib.kernel.errors import Malformed, StoreUnavailable, UsageError
 
 MAX_SNAPSHOT_BYTES = 4 * 2**30
@@ -41,12 +43,12 @@ def snapshot_command(
 ) -> None:
     """Print a snapshot, one canonical JSON line an object. Records nothing."""
     if is_dsn(target):
-        dsn, postgres = target, settings.PostgresSection()
+        source: Source = wiring.source(target, settings.PostgresSection(), _conceal(None))
     else:
         held = services()
-        dsn, postgres = held.dsn(held.settings.target(target)), held.settings.file.postgres
+        source = held.reader(held.settings.target(target))
     with reading("snapshot") as progress:
-        taken, _ = look(wiring.source(dsn, postgres, _conceal(None)), progress)
+        taken, _ = look(source, progress)
     if output is None and sys.stdout.isatty():
         for one in taken.lines.values():
             sys.stdout.write(plain(one.decode()) + "\n")
@@ -76,9 +78,12 @@ def diff_command(before: Side, after: Side, as_json: JsonFlag = False) -> None:
     """Compare two states and judge the difference. Records nothing. Exit 0 equal, 1 not."""
     old, new = _side(before), _side(after)
     rules = _rules()
-    found = [
-        find("diff", change, judge(change, rules), When(not_after="")) for change in diff(old, new)
-    ]
+    meanings = Meanings(old, new)
+    found = []
+    for change in diff(old, new):
+        meaning = meanings.of(change)
+        judgement = judge(change, rules, meaning)
+        found.append(find("diff", change, judgement, When(not_after=""), meaning))
     unknown = any(one.operation is Operation.UNREADABLE for one in found)
     code = 1 if any(one.certain for one in found) else (3 if unknown else 0)
     if as_json:

@@ -89,7 +89,7 @@ class Counter:
         services = office.services
 
         def open_source(target: Any) -> Any:
-            return services.source(services.dsn(target))
+            return services.reader(target)
 
         bench = Bench(services, desk, office.backend, open_source)
         done = give_up(bench, job) if dead else work(bench, job)

@@ -16,11 +16,14 @@ from chalicelib.api.types import (
     Suppress,
     Suppressions,
 )
+from chalicelib.cli import reach as reaching
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, app
-from chalicelib.cli.remote import builtins, pages, way
+from chalicelib.cli.remote import builtins, pages, stream, way
 from chalicelib.cli.text import emit, out, plain, say, whole
 from chalicelib.drift.finding import Disposition, Finding
+from chalicelib.drift.meaning import Meaning
+from chalicelib.drift.who import Attribution, words
 from chalicelib.kernel import names
 
 group = typer.Typer(no_args_is_help=True, help="Findings, and what people decide about them.")
@@ -41,14 +44,19 @@ Reason = Annotated[str, typer.Option(help="Why; it is recorded.")]
 @group.command("ls")
 def ls(
     targets: Annotated[list[str] | None, typer.Argument(metavar="[TARGET…]")] = None,
+    reach: Annotated[
+        bool, typer.Option("--reach", help="Only those about who in AWS can reach databases.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """List the findings of the last scans, the worst first."""
     over = way()
     rows: list[FindingView] = []
-    for name in dict.fromkeys(str(names.target(one)) for one in targets or []) or [None]:
+    for name in dict.fromkeys(map(stream, targets or [])) or [None]:
         found = pages(over, FindingQuery(target=name, limit=over.most))
         rows += sorted(found, key=lambda one: (one.target, one.id))
+    if reach:
+        rows = reaching.narrowed(rows)
     rows.sort(key=lambda one: -one.severity.rank)
     if as_json:
         emit(builtins(rows))
@@ -77,7 +85,9 @@ def show(
         ("disposition", _disposition(found)),
         ("rule", found.rule),
     ]
+    rows += _meaning(found.meaning)
     rows += _when(found)
+    rows += _who(found.who)
     rows.append(("recorded", f"record {found.record} of the evidence log, at {found.opened_at}"))
     rows += [
         (f"supports {FRAMEWORKS.get(name, name)}", values)
@@ -87,11 +97,42 @@ def show(
     _show_change(found)
 
 
+def _meaning(meaning: Meaning | None) -> list[tuple[str, Any]]:
+    """What a change of policies means, and the requests that show it."""
+    if meaning is None:
+        return []
+    said: list[tuple[str, Any]] = [("meaning", meaning.verdict.value)]
+    if meaning.reasons:
+        said.append(("because", "\n".join(meaning.reasons)))
+    if meaning.reference_date:
+        said.append(("actions", f"those that AWS had on {meaning.reference_date}"))
+    if meaning.analyzer:
+        said.append(("Access Analyzer", meaning.analyzer))
+    return said
+
+
 def _when(found: Finding) -> list[tuple[str, Any]]:
     when = found.when
     if when.committed:
         return [("committed", f"{when.committed} ({when.source})")]
     return [("between", f"{when.not_before or 'the beginning'} and {when.not_after}")]
+
+
+def _who(who: Attribution | None) -> list[tuple[str, Any]]:
+    """Whoever may have made it, the likeliest first; how certain that is, and why."""
+    if who is None:
+        return []
+    said: list[tuple[str, Any]] = [("who", f"{who.certainty.value}: {who.why}")]
+    for one in who.candidates:
+        lines = [
+            words(one.principal),
+            f"{one.event} at {one.at}, from {one.address or 'an address that is not told'}",
+            f"request {one.request_id}" + (f", by {one.agent}" if one.agent else ""),
+        ]
+        said.append(("", "\n".join(map(plain, lines))))  # no text of theirs makes a line
+    if who.pending_until:
+        said.append(("", f"CloudTrail may still deliver more, until {who.pending_until}"))
+    return said
 
 
 def _disposition(found: FindingView) -> str:

@@ -16,12 +16,12 @@ from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
 from chalicelib.cli.reconcile import reconcile_command
-from chalicelib.cli.remote import builtins, way
+from chalicelib.cli.remote import builtins, stream, way
 from chalicelib.cli.text import clip, emit, out, plain, say
 from chalicelib.drift.finding import SHORT_ID
 from chalicelib.evidence import note
 from chalicelib.evidence.personal import Visibility
-from chalicelib.kernel import names, personal
+from chalicelib.kernel import personal
 from chalicelib.kernel.errors import Malformed, UsageError
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def ls(
     as_json: JsonFlag = False,
 ) -> None:
     """List records, oldest first, each verified against the signed checkpoint."""
-    stream = str(names.target(target)) if target else ""
-    chosen, size = _newest(RecordQuery(stream=stream, kind=kind or None, order="desc"), last)
+    chosen, size = _newest(
+        RecordQuery(stream=stream(target) if target else "", kind=kind or None, order="desc"), last
+    )
     if as_json:
         emit([_encode(one) for one in chosen])
         return

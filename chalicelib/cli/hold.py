@@ -14,7 +14,6 @@ from chalicelib.cli.app import JsonFlag, actor, services
 from chalicelib.cli.evidence import group
 from chalicelib.cli.progress import reading
 from chalicelib.cli.text import count, emit, say
-from chalicelib.kernel import names
 from chalicelib.kernel.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -168,7 +167,7 @@ def _chosen(
     if len([one for one in (stream, target, packet) if one]) != 1:
         raise UsageError("name one of --stream, --target and --packet")
     if not packet:
-        return stream or str(names.target(target)), None
+        return stream or str(held.settings.named(target)), None
     from chalicelib.wiring import holding  # noqa: PLC0415 - as above
 
     if _DIGEST.fullmatch(packet):

@@ -20,7 +20,7 @@ from chalicelib.cli import trust as trusting
 from chalicelib.cli.app import JsonFlag, actor, finish, services, settings_or_none
 from chalicelib.cli.evidence import group
 from chalicelib.cli.progress import reading
-from chalicelib.cli.remote import done, of, remote
+from chalicelib.cli.remote import done, of, remote, stream
 from chalicelib.cli.text import count, emit, out, plain, say
 from chalicelib.evidence import trust
 from chalicelib.evidence.verdict import Answer
@@ -82,7 +82,12 @@ def packet(
         _fetch(there, asked, file, as_json=as_json)
         return
     _write(
-        start, end, file, parts.select(target or [], kind or []), offline=offline, as_json=as_json
+        start,
+        end,
+        file,
+        parts.select([stream(one) for one in target or []], kind or []),
+        offline=offline,
+        as_json=as_json,
     )
 
 

@@ -17,10 +17,11 @@ import msgspec
 from chalicelib.api import jobs
 from chalicelib.api.client import Sign, There, check_base, of_failure
 from chalicelib.api.here import Here, Way
-from chalicelib.api.types import FindingQuery, Findings, FindingView
-from chalicelib.cli.app import actor, services, shared
+from chalicelib.api.types import FindingQuery, Findings, FindingView, Targets
+from chalicelib.cli.app import actor, load_settings, services, shared
 from chalicelib.cli.progress import reading
 from chalicelib.cli.text import say
+from chalicelib.kernel import names
 from chalicelib.kernel.errors import (
     ConfigError,
     HoldfastError,
@@ -58,6 +59,19 @@ def remote() -> There | None:
         return None
     base = check_base(shared.api)
     return There(base, _sign(base), pause=shared.pause, new_key=lambda: secrets.token_hex(16))
+
+
+def stream(text: str) -> str:
+    """The whole name of a target that is given with its kind or without. Raises: UsageError."""
+    if ":" in text:
+        return str(names.target(text))
+    there = remote()
+    if there is None:
+        return str(load_settings().named(text))
+    names.target(text)  # before anybody is asked
+    known: Targets = there.do("targets")
+    found = [one.target for one in known.items if names.target(one.target).slug == text]
+    return found[0] if found else str(names.target(text))
 
 
 def builtins(value: Any) -> Any:

@@ -15,7 +15,7 @@ from chalicelib.api.types import Scan as Told
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
-from chalicelib.cli.remote import ended, of, pages, remote
+from chalicelib.cli.remote import ended, of, pages, remote, stream
 from chalicelib.cli.text import complain, emit, out, plain, say
 from chalicelib.drift import finding
 from chalicelib.drift.finding import SHORT_ID, Disposition, Finding
@@ -85,7 +85,7 @@ def _chosen_here(given: list[str]) -> list[tuple[str, Work]]:
     held = services()
 
     def work(target: Target, dsn: str) -> Result:
-        source = held.source(dsn or held.dsn(target))
+        source = held.source(dsn) if dsn else held.reader(target)
         with reading(target.stream) as progress:
             return scan(held.desk, target, source, actor=actor(), progress=progress)
 
@@ -111,7 +111,7 @@ def _chosen_there(there: There, given: list[str]) -> list[tuple[str, Work]]:
             "a DSN is scanned from here, and not over the API",
             next_step="a target's name; holdfast target ls",
         )
-    checked = [str(names.target(name)) for name in given]
+    checked = [stream(name) for name in given]
     seen: Targets = there.do("targets")
     known = [one.target for one in seen.items]
     for name in checked:

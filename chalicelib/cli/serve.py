@@ -26,7 +26,6 @@ from chalicelib.cli.text import say
 from chalicelib.evidence.group import GroupJournal
 from chalicelib.kernel.errors import ConfigError, UsageError
 from chalicelib.local.queue import SqliteQueue
-from chalicelib.postgres.connection import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -190,7 +189,7 @@ def _installation(held: Services) -> Installation:
     targets = {target.stream: target for target in held.settings.targets()}
 
     def open_source(target: Target, seconds: float) -> Source:
-        return held.source(held.dsn(target), seconds)
+        return held.reader(target, seconds)
 
     return Installation(
         desk=held.desk,
@@ -206,10 +205,9 @@ def _places(held: Services, targets: Mapping[str, Target]) -> dict[str, str]:
     places = {}
     for name, target in targets.items():
         try:
-            where = describe(held.dsn(target))
+            places[name] = held.host(target)
         except UsageError:
             continue
-        places[name] = f"{where['host']}:{where['port']}"
     return places
 
 

@@ -166,7 +166,8 @@ def _finding(line: dict[str, Any], event: str) -> None:
         _say(f"  {line['target']}: {event}{title}", "yellow")
         return
     verb = event.removeprefix("finding ")
-    _say(f"  {verb} {line['finding'][:SHORT_ID]}  {line['target']}{title}")
+    who = f", by {line['principal']}" if line.get("principal") else ""
+    _say(f"  {verb} {line['finding'][:SHORT_ID]}  {line['target']}{title}{who}")
 
 
 def _period(seconds: int) -> str:

@@ -29,7 +29,13 @@ SEVERITY_STYLES = {
     "low": "cyan",
     "info": "dim",
 }
-DIRECTION_STYLES = {"widens": "bold red", "narrows": "green", "neutral": ""}
+DIRECTION_STYLES = {
+    "widens": "bold red",
+    "narrows": "green",
+    "neutral": "",
+    "both": "bold red",
+    "undecided": "bold yellow",
+}
 OUTCOME_STYLES = {
     "clean": "bold green",
     "drift": "bold red",

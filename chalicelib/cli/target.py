@@ -22,6 +22,7 @@ group = typer.Typer(no_args_is_help=True, help="What is watched.")
 app.add_typer(group, name="target")
 
 PROD_APPROVALS = 2
+KINDS = (settings.POSTGRES, *settings.AWS_KINDS)
 
 
 @group.command("add")
@@ -40,6 +41,24 @@ def add(
         str, typer.Option(help="Instead: a DSN without a password, with --auth rds-iam.")
     ] = "",
     auth: Annotated[str, typer.Option(help="rds-iam: a token of RDS in place of a password.")] = "",
+    kind: Annotated[
+        str,
+        typer.Option(help="postgres; iam: an AWS account; rds: an instance or a cluster of RDS."),
+    ] = "",
+    account: Annotated[
+        str, typer.Option(help="iam: the account's 12 digits; rds: too, if told.")
+    ] = "",
+    instance: Annotated[str, typer.Option(help="rds: the instance.")] = "",
+    cluster: Annotated[str, typer.Option(help="rds: the cluster, with its instances.")] = "",
+    database_target: Annotated[
+        str, typer.Option(help="rds: the target in it, whose parameters are compared with RDS's.")
+    ] = "",
+    region: Annotated[str, typer.Option(help="rds: its region, if it is another.")] = "",
+    role_arn: Annotated[str, typer.Option(help="iam, rds: the role to assume for reading.")] = "",
+    endpoint: Annotated[str, typer.Option(help="iam, rds: a URL in place of AWS's own.")] = "",
+    access_analyzer: Annotated[
+        bool, typer.Option(help="iam: ask IAM Access Analyzer for a second opinion on policies.")
+    ] = False,
     env: Annotated[
         str, typer.Option(help="prod, staging, …; prod wants two approvals, and at least one.")
     ] = "",
@@ -53,11 +72,12 @@ def add(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Add a PostgreSQL database to holdfast.toml."""
-    called = names.target(name)
-    if called.kind != "postgres":
-        raise UsageError(f"targets of kind {called.kind!r} are not known; expected postgres")
-    if not (dsn_env or secret or auth):
+    """Add a database, an AWS account, or an instance of RDS to holdfast.toml."""
+    called = names.target(name, kind=kind or settings.POSTGRES)
+    if called.kind not in KINDS or (kind and called.kind != kind):
+        raise UsageError(f"kind {kind or called.kind!r}; expected one of {', '.join(KINDS)}")
+    in_aws = called.kind in settings.AWS_KINDS
+    if not (dsn_env or secret or auth or in_aws):
         raise UsageError("give --dsn-env VARIABLE, --secret NAME, or --dsn DSN with --auth rds-iam")
     wanted = approvals if approvals is not None else (PROD_APPROVALS if env == "prod" else 1)
     section = settings.TargetSection(
@@ -65,9 +85,18 @@ def add(
         secret=secret,
         dsn=dsn,
         auth=auth,
+        kind=called.kind,
         env=env,
         approvals=wanted,
         approvers=approver or [],
+        account=account,
+        instance=instance,
+        cluster=cluster,
+        region=region,
+        role_arn=role_arn,
+        endpoint=endpoint,
+        database_target=database_target,
+        access_analyzer=access_analyzer,
     )
     current = load_settings()
     deployed = current.file.aws is not None
@@ -92,10 +121,20 @@ def add(
             edit.add_target(current, called.slug, section)
     if as_json:
         emit({"target": str(called), "dsn_env": dsn_env, "env": env, "approvals": wanted})
-    way = f"${dsn_env}" if dsn_env else secret or "its settings, with a token of RDS"
-    say(f"{called}: DSN from {way}, {count(wanted, 'approval')} for a baseline")
+    say(f"{called}: {_way(section)}, {count(wanted, 'approval')} for a baseline")
     after = "aws deploy" if deployed else f"baseline propose {called.slug}"
     say(f"next: holdfast {after}", "bold")
+
+
+def _way(section: settings.TargetSection) -> str:
+    """How a target is read, in words."""
+    if section.kind == settings.IAM:
+        return f"AWS account {section.account}"
+    if section.kind == settings.RDS:
+        return f"RDS {section.instance or 'cluster ' + section.cluster}"
+    if section.dsn_env:
+        return f"DSN from ${section.dsn_env}"
+    return f"DSN from {section.secret or 'its settings, with a token of RDS'}"
 
 
 @group.command("ls")

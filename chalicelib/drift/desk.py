@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.drift.explained import nothing
+from chalicelib.drift.who import nobody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
     from chalicelib.drift.explained import Explained
     from chalicelib.drift.judge import Rules
+    from chalicelib.drift.opinion import SecondOpinion
     from chalicelib.drift.state import States
+    from chalicelib.drift.who import Attributed
     from chalicelib.kernel.clock import Clock
     from chalicelib.kernel.record import Journal
     from chalicelib.kernel.signing import PublicKey, Signer
@@ -66,6 +69,10 @@ def _as_the_store_says(_kind: str) -> int:
     return 0
 
 
+def _nobody(_target: Target) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The services of the drift flow.
@@ -75,7 +82,8 @@ class Desk:
     is among them only for records from its time. ``keep_days(kind)``: for how many days what
     records of a kind refer to is locked at least; 0: for as long as the store itself says.
     ``program()``: the digest over the program's source files, which scans name beside ``tool``.
-    ``explained``: which changes are those of somebody's lease.
+    ``explained``: which changes are those of somebody's lease. ``opinion``: who else is asked what
+    changes of a target's policies mean, if anybody is. ``attributed``: who made changes.
     """
 
     journal: Journal
@@ -91,3 +99,5 @@ class Desk:
     keep_days: Callable[[str], int] = _as_the_store_says
     program: Callable[[], str] = str
     explained: Explained = nothing
+    opinion: Callable[[Target], SecondOpinion | None] = _nobody
+    attributed: Attributed = nobody

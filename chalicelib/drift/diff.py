@@ -18,7 +18,11 @@ from chalicelib.kernel import canon, merkle
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-SPEAKS_FOR_ITSELF = frozenset({"grant", "membership", "role_setting", "default_privilege"})
+SPEAKS_FOR_ITSELF = frozenset({
+    "grant", "membership", "role_setting", "default_privilege",
+    "iam_access_key", "iam_attachment", "iam_inline_policy", "iam_membership",
+    "security_group_rule",
+})  # fmt: skip
 """Kinds that stay findings of their own when they arrive with their parent: who may do what."""
 
 

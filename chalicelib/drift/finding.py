@@ -9,7 +9,9 @@ import msgspec
 
 from chalicelib.drift.diff import Change, Operation
 from chalicelib.drift.judge import Direction, Judgement, Severity
+from chalicelib.drift.meaning import Meaning
 from chalicelib.drift.snapshot import Value, parent_of
+from chalicelib.drift.who import Attribution
 from chalicelib.kernel import canon
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 ID_DIGITS = 32
 SHORT_ID = 14  # characters that are shown where there is little room; a beginning names a finding
 MAX_VALUE_CHARACTERS = 100_000
+_OPTIONAL = ("meaning", "who")  # fields that are left out of what is recorded, where there is none
 BASELINE = "baseline"
 """The kind of the finding that says that a baseline failed verification."""
 
@@ -47,7 +50,11 @@ class When(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One change of one target, judged. Also the body of a ``finding.opened`` record."""
+    """One change of one target, judged. Also the body of a ``finding.opened`` record.
+
+    ``meaning``: of a change of an AWS account's policies; else None. ``who``: made it, of changes
+    that calls of AWS make; else None.
+    """
 
     id: str
     target: str
@@ -64,6 +71,8 @@ class Finding(msgspec.Struct, frozen=True):
     title: str
     controls: dict[str, list[str]]
     when: When
+    meaning: Meaning | None = None
+    who: Attribution | None = None
 
     @property
     def certain(self) -> bool:
@@ -94,7 +103,13 @@ def identify(target: str, change: Change) -> str:
     return "F-" + canon.sha256(canon.encode(content))[:ID_DIGITS]
 
 
-def find(target: str, change: Change, judgement: Judgement, when: When) -> Finding:
+def find(
+    target: str,
+    change: Change,
+    judgement: Judgement,
+    when: When,
+    meaning: Meaning | None = None,
+) -> Finding:
     """The finding of a judged change."""
     return Finding(
         id=identify(target, change),
@@ -112,6 +127,7 @@ def find(target: str, change: Change, judgement: Judgement, when: When) -> Findi
         title=judgement.title,
         controls=judgement.controls,
         when=when,
+        meaning=meaning,
     )
 
 
@@ -151,11 +167,15 @@ def date(
 def encode(finding: Finding) -> dict[str, Any]:
     """The finding as JSON values: the body of its record, and what ``--json`` prints.
 
+    What does not apply to it, as a meaning, is left out.
     A value above MAX_VALUE_CHARACTERS is cut, with its whole length and digest: the snapshot has
     it whole, and whoever can write a comment must not be able to make a record too large.
     """
     value: dict[str, Any] = msgspec.to_builtins(finding)
     value["before"], value["after"] = _bounded(value["before"]), _bounded(value["after"])
+    for name in _OPTIONAL:
+        if value[name] is None:
+            del value[name]
     return value
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.drift.diff import Change
     from chalicelib.drift.snapshot import Value
 
-PARAMETERS = frozenset({"setting", "role_setting"})
+PARAMETERS = frozenset({"setting", "role_setting", "rds_parameter"})
 """Kinds that hold a configuration parameter: they come and go as their attribute ``value``."""
 
 PENDING = "pending_value"
@@ -48,16 +48,18 @@ class Facts(NamedTuple):
     attributes: Mapping[str, Value]
 
 
-def facts(change: Change) -> Facts:
+def facts(change: Change, told: Mapping[str, Value] | None = None) -> Facts:
     """What rules see of a change.
 
     A parameter that appears or disappears is seen as its ``value``, from or to None: a parameter
     is no more than its value. What it will be after a restart, its ``pending_value``, is seen as a
     ``value`` too, from the one that it has now. ``attributes`` are those after the change, or
     before a removal, and the change's context, which is more than an object of that name may say.
+    ``told``: what its meaning tells beside, above all of these.
     """
     old, new = change.old or {}, change.new or {}
-    attributes = {**(old if change.operation is Operation.REMOVED else new), **change.context}
+    object_is = old if change.operation is Operation.REMOVED else new
+    attributes = {**object_is, **change.context, **(told or {})}
     if change.kind not in PARAMETERS:
         return Facts(
             change.kind,
@@ -100,9 +102,12 @@ def facts(change: Change) -> Facts:
 def parameter(kind: str, name: str) -> str:
     """The parameter's name: ``search_path`` of ``search_path for role alice``; lower case.
 
+    Or ``rds.force_ssl`` of ``rds.force_ssl of orders-pg16``, a parameter of a group of RDS's.
+
     The server compares the names of parameters without case, and a parameter's name has no spaces.
     """
-    return (name.partition(" for ")[0] if kind == "role_setting" else name).lower()
+    end = {"role_setting": " for ", "rds_parameter": " of "}.get(kind)
+    return (name if end is None else name.partition(end)[0]).lower()
 
 
 class Matcher:

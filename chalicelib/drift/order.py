@@ -29,6 +29,8 @@ class Direction(enum.Enum):
     WIDENS = "widens"  # more people can do more, or less is protected, checked or logged
     NARROWS = "narrows"
     NEUTRAL = "neutral"
+    BOTH = "both"  # it widens here and narrows there
+    UNDECIDED = "undecided"  # nobody can tell; it may widen
 
     @property
     def opposite(self) -> Direction:
@@ -38,8 +40,8 @@ class Direction(enum.Enum):
                 return Direction.NARROWS
             case Direction.NARROWS:
                 return Direction.WIDENS
-            case Direction.NEUTRAL:
-                return Direction.NEUTRAL
+            case _:
+                return self
 
 
 class Stronger(enum.Enum):
@@ -280,7 +282,7 @@ def _check(ordering: Ordering) -> None:
     for key in set().union(*_REFINEMENTS.values()) - _REFINEMENTS[ways[0]]:
         if getattr(ordering, key) != getattr(Ordering(id=""), key):
             raise ValueError(f"{key} has no meaning together with {ways[0]}")
-    if ordering.grows is Direction.NEUTRAL:
+    if ordering.grows not in {None, Direction.WIDENS, Direction.NARROWS}:
         raise ValueError('expected grows = "widens" or "narrows"')
     if ordering.strength is not None and not ordering.strength:
         raise ValueError("strength is empty")

@@ -114,7 +114,11 @@ class CompiledRule:
 
     def holds(self, seen: Facts, direction: Direction) -> bool:
         """Whether the rest fits too."""
-        return self.rule.direction in {None, direction} and self.match.holds(seen)
+        wanted = self.rule.direction
+        is_meant = wanted in {None, direction} or (
+            wanted is Direction.WIDENS and direction is Direction.BOTH
+        )
+        return is_meant and self.match.holds(seen)
 
     @property
     def is_last(self) -> bool:

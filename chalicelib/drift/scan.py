@@ -5,7 +5,8 @@
 3. Read the target; a target that cannot be read is an ``unreadable`` finding.
 4. Store the snapshot, diff it with the baseline, leave out what a lease explains, judge and date
    every other change.
-5. Record, in one append: findings that came, findings that went, and the scan itself, which is the
+5. Record, in one append: findings that came, with who made them, as far as that can be told by now;
+   findings that went; what was learned of who made others; and the scan itself, which is the
    heartbeat: a scan without a record did not happen.
 """
 
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from chalicelib.drift import approval, baseline, explained, finding, state
+from chalicelib.drift import approval, attributions, baseline, explained, finding, state
 from chalicelib.drift.diff import Change, Operation, diff, hidden, unreadable
 from chalicelib.drift.finding import BASELINE, Disposition, Finding
 from chalicelib.drift.judge import judge
+from chalicelib.drift.meaning import Meanings
 from chalicelib.drift.snapshot import COVERAGE, Snapshot, build
 from chalicelib.drift.source import question_key, questions
 from chalicelib.kernel import canon, ledger
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.drift.desk import Desk, Target
+    from chalicelib.drift.meaning import Meaning
     from chalicelib.drift.source import Reading, Source
     from chalicelib.drift.state import State
+    from chalicelib.drift.who import Attribution
     from chalicelib.kernel.record import Actor
 
 MAX_ATTEMPTS = 3  # to append, while people decide about findings of the same target
@@ -171,8 +175,11 @@ class _Scan:
         self.state = now
         self.failure: HoldfastError | None = None
         self.changes: list[Change] = []
+        self.meanings: list[Meaning | None] = []  # of each change
         self.held: baseline.Baseline | None = None
         self.look: Look | None = None
+        self.ended = timestamp(self.started)  # when the reading was over
+        self.who: dict[str, Attribution] | None = None  # what this scan learned, by findings
         self.asked = ""  # the digest of the queries' texts
         self.explained: dict[str, int] = {}  # changes, by the lease that they are of
 
@@ -187,6 +194,7 @@ class _Scan:
                 if self.held is None
                 else self._unexplained(self.held.snapshot, self.look)
             )
+        self.meanings = self._mean()
         return self._record()  # 5
 
     def _verify(self) -> None:
@@ -211,6 +219,7 @@ class _Scan:
             seen = look(source, progress)
             self._check_identity(seen.reading.identity)
             self.look = seen
+            self.ended = timestamp(self.desk.clock.now())
         except CouldNotTell as error:
             self._cannot_tell(error)
 
@@ -271,7 +280,7 @@ class _Scan:
         known = self.state.findings
         judged = [
             (one, known[one.id].at(at) if one.id in known else Disposition.OPEN)
-            for one in self._judge()
+            for one in self._attribute(self._judge())
         ]
         gone = self._gone({one.id for one, _ in judged})
         outcome = _outcome(judged, compared=self.held is not None and self.look is not None)
@@ -282,6 +291,11 @@ class _Scan:
         ]
         drafts += [self._draft(state.CLOSED, at, {"id": one}) for one in gone]
         opened = len(drafts) - len(gone)
+        drafts += [
+            self._draft(state.ATTRIBUTED, at, {"id": one.id, "who": msgspec.to_builtins(one.who)})
+            for one, _ in judged
+            if one.id in known and one.id in (self.who or {})
+        ]
         drafts.append(self._draft(state.SCAN, at, self._heartbeat(outcome, judged, opened, gone)))
         entries = ledger.append(self.desk, self.state, drafts)
         taken = self.look.snapshot if self.look else None
@@ -309,12 +323,31 @@ class _Scan:
         committed = reading.committed if reading else {}
         dropped = reading.dropped if reading else {}
         found = []
-        for change in self.changes:
+        for change, meaning in zip(self.changes, self.meanings, strict=True):
             known = self.state.findings.get(finding.identify(self.target.stream, change))
             when = known.when if known else finding.date(change, window, committed, dropped)
-            judgement = judge(change, self.desk.rules)
-            found.append(finding.find(self.target.stream, change, judgement, when))
+            judgement = judge(change, self.desk.rules, meaning)
+            found.append(finding.find(self.target.stream, change, judgement, when, meaning))
         return found
+
+    def _attribute(self, found: list[Finding]) -> list[Finding]:
+        """The findings with whoever made them, which is asked for once a scan."""
+        if self.who is None:
+            pairs = zip(found, self.changes, strict=True)
+            self.who = attributions.learned(self.desk, self.target, self.state, pairs, self.ended)
+        known = {key: note.who for key, note in self.state.findings.items() if note.who}
+        who = known | self.who
+        return [
+            msgspec.structs.replace(one, who=who[one.id]) if one.id in who else one for one in found
+        ]
+
+    def _mean(self) -> list[Meaning | None]:
+        """What each change means, told once a scan; None, where it is none of policies."""
+        if self.held is None or self.look is None:
+            return [None for _ in self.changes]
+        second = self.desk.opinion(self.target)
+        meanings = Meanings(self.held.snapshot, self.look.snapshot, second=second)
+        return [meanings.of(change) for change in self.changes]
 
     def _gone(self, present: set[str]) -> list[str]:
         """Findings that this scan proved gone; what it could not look at stays as it was."""

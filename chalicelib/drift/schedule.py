@@ -20,6 +20,7 @@ import msgspec
 
 from chalicelib.drift import approval, state
 from chalicelib.drift.scan import Outcome, held
+from chalicelib.drift.who import Attribution
 from chalicelib.kernel import canon, ledger, names
 from chalicelib.kernel.clock import parse_timestamp, timestamp
 from chalicelib.kernel.errors import (
@@ -291,7 +292,7 @@ def _missed(desk: Desk, target: Target, now: state.State, order: Order, actor: A
 
 
 def events(done: Done, log: str) -> list[Event]:
-    """What the world is told of an order: findings that came and went, or that it was missed.
+    """What the world is told of an order: findings that came and went, who it was, or a miss.
 
     ``log``: the log's name. An event's id is its record's place in it.
     """
@@ -303,9 +304,13 @@ def events(done: Done, log: str) -> list[Event]:
             kind = "finding opened"
             detail |= {"finding": body["id"]}
             detail |= {key: body[key] for key in ("severity", "direction", "title")}
+            detail |= _culprit(body)
         elif record.kind == state.CLOSED:
             kind = "finding closed"
             detail |= {"finding": body["id"]}
+        elif record.kind == state.ATTRIBUTED and (culprit := _culprit(body)):
+            kind = "finding attributed"
+            detail |= {"finding": body["id"], **culprit}
         elif record.kind == state.MISSED:
             kind = "scan failed"
             detail |= {"severity": "high", "title": f"not scanned for {body['scheduled_at']}"}
@@ -313,3 +318,11 @@ def events(done: Done, log: str) -> list[Event]:
             continue  # what a scan could not tell is a finding of its own, told once
         told.append(Event(f"{log}/{entry.index}", kind, record.at, detail))
     return told
+
+
+def _culprit(body: dict[str, Any]) -> dict[str, Any]:
+    """Who made a finding's change, and by which request, where that is certain."""
+    who = msgspec.convert(body.get("who"), Attribution | None)
+    if who is None or who.culprit is None:
+        return {}
+    return {"principal": who.culprit.name, "request": who.candidates[0].request_id}

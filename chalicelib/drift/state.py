@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chalicelib.drift.finding import Disposition, When
+from chalicelib.drift.who import Attribution
 from chalicelib.kernel import folded, merkle, names
 from chalicelib.kernel.folded import Shape
 from chalicelib.kernel.personal import Concealed, text_or_sealed
@@ -24,16 +25,18 @@ SIGNED = "baseline.signed"
 OPENED = "finding.opened"
 CLOSED = "finding.closed"
 SUPPRESSED = "finding.suppressed"
+ATTRIBUTED = "finding.attributed"
 
 MAX_SCHEDULED = 16  # times of the schedule that are remembered
 
-_FORMAT = 4  # of the cache; another number is another format and is folded anew
+_FORMAT = 5  # of the cache; another number is another format and is folded anew
 
 
 class Note(msgspec.Struct):
     """A finding that is still there: where its record is, and what was decided about it.
 
-    ``request``: the one that suppressed it, where that has a name.
+    ``request``: the one that suppressed it, where that has a name. ``who``: made it, as far as is
+    known by now.
     """
 
     index: int
@@ -51,6 +54,7 @@ class Note(msgspec.Struct):
     reason: str | Concealed = ""
     by: str = ""
     request: str = ""
+    who: Attribution | None = None
 
     def at(self, now: str) -> Disposition:
         """The disposition at a moment: a suppression ends by itself."""
@@ -142,7 +146,7 @@ class State(msgspec.Struct):
     findings: dict[str, Note] = {}
     scans: int = 0
     scheduled: list[Tick] = []  # the newest by their times, oldest first
-    pending: int = 0  # the seq of the first finding that came or went after the last scan's record
+    pending: int = 0  # the seq of the first record of a finding that a scan came to, not its own
 
 
 def _take(state: State, entry: Entry) -> None:
@@ -217,6 +221,7 @@ def _note(entry: Entry) -> Note:
         title=body["title"],
         opened_at=entry.record.at,
         when=msgspec.convert(body["when"], When),
+        who=msgspec.convert(body.get("who"), Attribution | None),
     )
 
 
@@ -258,6 +263,13 @@ def _closed(state: State, entry: Entry) -> None:
     state.findings.pop(entry.body["id"], None)
 
 
+def _attributed(state: State, entry: Entry) -> None:
+    state.pending = state.pending or entry.record.seq
+    note = state.findings.get(entry.body["id"])
+    if note is not None:
+        note.who = msgspec.convert(entry.body["who"], Attribution)
+
+
 def _suppressed(state: State, entry: Entry) -> None:
     note = state.findings.get(entry.body["id"])
     if note is not None:
@@ -277,6 +289,7 @@ _STEPS = {
     OPENED: _opened,
     CLOSED: _closed,
     SUPPRESSED: _suppressed,
+    ATTRIBUTED: _attributed,
 }
 
 

@@ -1,4 +1,4 @@
-"""Hosts of databases: each is read by a bounded number of scans at a time, over all functions."""
+"""Hosts of targets: each is read by a bounded number of scans at a time, over all functions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from chalicelib.drift.desk import Locks
 
 WAIT_ATTEMPTS: Final = 40  # looks for a free place at a host, about a minute in all
-
-
-def of(dsn: str) -> str:
-    """The host and port of a DSN. Raises: UsageError."""
-    from chalicelib.postgres.connection import describe  # noqa: PLC0415 - it loads the driver
-
-    where = describe(dsn)
-    return f"{where['host']}:{where['port']}"
 
 
 @contextmanager
@@ -42,6 +34,6 @@ def place(locks: Locks, host: str, places: int, pause: Callable[[int], None]) ->
                 return
         pause(attempt)
     raise Busy(
-        f"{places} scans of databases on {host} are under way",
+        f"{places} scans of targets at {host} are under way",
         next_step="it comes again; raise [postgres] scans_per_host if the host can take more",
     )

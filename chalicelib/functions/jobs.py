@@ -65,7 +65,6 @@ def bench() -> Bench:
     services = replace(runtime.services(), desk=runtime.desk())
 
     def open_source(target: Target) -> Source:
-        dsn = services.dsn(target)
-        return _Placed(services, host.of(dsn), services.source(dsn, READ_SECONDS))
+        return _Placed(services, services.host(target), services.reader(target, READ_SECONDS))
 
     return Bench(services, runtime.desk(), backend.on_aws(services), open_source)

@@ -41,8 +41,7 @@ def _scan(context: runtime.Context, target: Target, order: Order) -> Done:
     if seconds <= 0:
         return _work(target, order, schedule.overdue(target, order, "it waited too long"))
     try:
-        dsn = runtime.services().dsn(target)
-        where = host.of(dsn)
+        where = runtime.services().host(target)
     except CouldNotTell as error:
         return _work(target, order, error)
     except UsageError as error:
@@ -53,7 +52,11 @@ def _scan(context: runtime.Context, target: Target, order: Order) -> Done:
         seconds = min(schedule.seconds_left(runtime.desk(), order), left)
         if seconds <= 0:
             raise Overdue("no time is left to read it in this run", next_step="it comes again")
-        return _work(target, order, _Source(target, runtime.services().source(dsn, seconds)))
+        try:
+            source = runtime.services().reader(target, seconds)
+        except CouldNotTell as error:
+            return _work(target, order, error)
+        return _work(target, order, _Source(target, source))
 
 
 def _work(target: Target, order: Order, source: Source | CouldNotTell) -> Done:

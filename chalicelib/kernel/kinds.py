@@ -9,7 +9,7 @@ KINDS: Final = frozenset(
         *("log.opened", "log.restored", "log.rotated", "period.closed", "packet.made"),
         *("hold.placed", "hold.released", "personal.erased", "evidence.read"),
         *("target.configured", "target.removed", "schedule.dispatched", "scan", "scan.missed"),
-        *("finding.opened", "finding.closed", "finding.suppressed"),
+        *("finding.opened", "finding.closed", "finding.suppressed", "finding.attributed"),
         *("baseline.proposed", "baseline.approved", "baseline.signed"),
         *("access.requested", "access.amended", "access.approved", "access.denied"),
         *("access.withdrawn", "access.lapsed", "access.reviewed"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
-import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,6 @@ from chalicelib.kernel.errors import (
     Malformed,
     NoSettings,
     NotFound,
-    UsageError,
 )
 from chalicelib.kernel.store import MAX_KEEP_DAYS
 from chalicelib.settings import access, authority, identity
@@ -54,13 +52,32 @@ from chalicelib.settings.schema import (
     TimestampSection,
     WebhookSection,
 )
+from chalicelib.settings.target import (
+    AWS_KINDS,
+    IAM,
+    POSTGRES,
+    RDS,
+    RDS_IAM,
+    REGION,
+    STS,
+    check_databases,
+    check_target,
+    check_way,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from chalicelib.evidence.keys import Keyring
+    from chalicelib.kernel.names import TargetName
 
 __all__ = [
+    "AWS_KINDS",
+    "IAM",
+    "POSTGRES",
+    "RDS",
+    "RDS_IAM",
+    "STS",
     "AccessSection",
     "ApiSection",
     "AwsSection",
@@ -84,7 +101,9 @@ __all__ = [
     "TimestampSection",
     "WebhookSection",
     "check_aws",
+    "check_databases",
     "check_target",
+    "check_way",
     "compiled",
     "find",
     "load",
@@ -108,21 +127,11 @@ _BOUNDS = {
     ("access", "max_lease_seconds"): (60, 7 * 86_400),
     ("access", "break_glass_seconds"): (60, 86_400),
 }
-MAX_APPROVALS = 10  # what is signed for names each of them; see drift.baseline
-
-RDS_IAM = "rds-iam"  # of ``auth``: a token of RDS in place of a password
-STS = "sts"  # the kind of a target that is an AWS role, and is not scanned
-
 COMPILED_VERSION = 1
 
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,2048}")
-_REGION = re.compile(r"[a-z]{2,3}(-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}")
 _RECORD_KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*")
 _STAGE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?")  # names of roles are 64 characters
-# A password in a URI's authority or query, or as a keyword; what this misses, libpq's parser finds.
-_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|(?:password|secret|passfile|_key)\s*=", re.IGNORECASE)
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,9 +199,17 @@ class Settings(msgspec.Struct, frozen=True):
         section = self.file.retention
         return Retention(section.default_days, section.kinds)
 
+    def named(self, text: str) -> TargetName:
+        """The whole name of a target: a slug alone is of the kind that it is configured as.
+
+        One that is not configured is a database. Raises: UsageError.
+        """
+        section = self.file.targets.get(text)
+        return names.target(text, kind=POSTGRES if section is None else section.kind)
+
     def target(self, text: str) -> Target:
         """The configured target of a name. Raises: UsageError, NotFound."""
-        name = names.target(text)
+        name = self.named(text)
         section = self.file.targets.get(name.slug)
         if section is None or section.kind != name.kind:
             known = ", ".join(sorted(self.file.targets)) or "none yet"
@@ -305,6 +322,7 @@ def _checked(loaded: Settings) -> Settings:
         raise ConfigError(f"{path}: [timestamp] has url and roots, or neither")
     for slug, target in file.targets.items():
         check_target(path, slug, target)
+    check_databases(path, file.targets)
     if file.aws is not None:
         check_aws(path, file)
     access.check(path, file)
@@ -343,7 +361,7 @@ def check_aws(path: Path, file: File) -> None:
     aws = file.aws
     if aws is None:
         return
-    if not _REGION.fullmatch(aws.region):
+    if not REGION.fullmatch(aws.region):
         raise ConfigError(f"{path}: [aws] region: expected one like eu-central-1")
     if not _STAGE.fullmatch(aws.stage):
         raise ConfigError(f"{path}: [aws] stage: 1 to 24 lower-case letters, digits and hyphens")
@@ -374,56 +392,3 @@ def read_bounded(path: Path) -> bytes:
     if len(text) > MAX_FILE_BYTES:
         raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
     return text
-
-
-def check_target(path: Path, slug: str, section: TargetSection) -> None:
-    """Return if a target can be as it is written. Raises: ConfigError."""
-    where = f"{path}: [targets.{slug}]"
-    try:
-        names.target(slug, kind=section.kind)
-        people = {names.person(one) for one in section.approvers}
-    except UsageError as error:
-        raise ConfigError(f"{where}: {error.message}") from error
-    if not 0 <= section.approvals <= MAX_APPROVALS:
-        raise ConfigError(f"{where}: approvals is 0 to {MAX_APPROVALS}, found {section.approvals}")
-    if section.env == "prod" and section.approvals == 0:
-        raise ConfigError(f"{where}: a prod target needs at least one approval, found 0")
-    if people and len(people) < section.approvals:
-        raise ConfigError(
-            f"{where}: {section.approvals} approvals cannot come from {len(people)} approvers"
-        )
-    if section.kind == STS:
-        access.check_role(where, section)
-    else:
-        check_way(where, section)
-        if section.access is not None:
-            check_way(f"{where[:-1]}.access]", section.access)
-
-
-def check_way(where: str, section: TargetSection | BrokerSection) -> None:
-    """How a target is reached: one way, and no password in the file. Raises: ConfigError."""
-    ways = [name for name in ("dsn_env", "secret", "auth") if getattr(section, name)]
-    if (
-        len(ways) != 1
-        or bool(section.dsn) < bool(section.auth)
-        or (section.dsn_env and section.dsn)
-    ):
-        raise ConfigError(
-            f"{where}: found {', '.join(ways) or 'no way to reach it'}; expected one of dsn_env, "
-            "secret, and dsn with auth",
-            next_step="docs/configuration.md, [targets.NAME]",
-        )
-    if section.dsn_env and not _ENVIRONMENT_NAME.fullmatch(section.dsn_env):
-        raise ConfigError(
-            f"{where}: dsn_env names an environment variable and is not the DSN itself",
-            next_step="dsn_env = 'ORDERS_DSN', and the DSN in that variable",
-        )
-    if section.secret and not _SECRET_NAME.fullmatch(section.secret):
-        raise ConfigError(f"{where}: secret is the name or ARN of a secret in Secrets Manager")
-    if section.auth not in {"", RDS_IAM}:
-        raise ConfigError(f"{where}: auth is {RDS_IAM!r}, or left out")
-    if section.dsn and _PASSWORD.search(urllib.parse.unquote(section.dsn)):
-        raise ConfigError(
-            f"{where}: the dsn carries a password",
-            next_step="put the whole DSN into Secrets Manager, and its name into secret",
-        )

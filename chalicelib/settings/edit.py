@@ -20,8 +20,14 @@ from chalicelib.settings import (
     Settings,
     TargetSection,
     check_aws,
+    check_databases,
     check_target,
     load,
+)
+
+_TEXTS = (
+    *("dsn_env", "secret", "dsn", "auth"),
+    *("account", "instance", "cluster", "region", "role_arn", "endpoint", "database_target"),
 )
 
 # The heading of a target's table, or of one within it.
@@ -143,6 +149,7 @@ def check_new_target(settings: Settings, slug: str, section: TargetSection) -> N
             f"there is a target {slug} already", next_step=f"edit [targets.{slug}] in the file"
         )
     check_target(settings.path, slug, section)
+    check_databases(settings.path, {**settings.file.targets, slug: section})
 
 
 def add_target(settings: Settings, slug: str, section: TargetSection) -> Settings:
@@ -152,12 +159,14 @@ def add_target(settings: Settings, slug: str, section: TargetSection) -> Setting
         f"kind = {_quote(section.kind)}",
         *(
             f"{name} = {_quote(getattr(section, name))}"
-            for name in ("dsn_env", "secret", "dsn", "auth")
+            for name in _TEXTS
             if getattr(section, name)
         ),
         f"env = {_quote(section.env)}",
         f"approvals = {section.approvals}",
     ]
+    if section.access_analyzer:
+        lines.append("access_analyzer = true")
     if section.approvers:
         lines.append(f"approvers = [{', '.join(map(_quote, section.approvers))}]")
     old = settings.path.read_text()
@@ -181,6 +190,7 @@ def without_target(settings: Settings, slug: str) -> str:
         settings.file,
         targets={name: one for name, one in settings.file.targets.items() if name != slug},
     )
+    check_databases(settings.path, due.targets)
     old = settings.path.read_text()
     kept, ours = [], False
     for line in old.splitlines(keepends=True):

@@ -241,6 +241,12 @@ class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``dsn`` may stand beside ``secret`` too, for what the secret leaves out. A target of the kind
     ``sts`` has none of them, and ``access`` with a role. ``masking``: beside ``access``.
+
+    Those of the kinds ``iam`` and ``rds`` are read through AWS's API, and have none of these:
+    ``account``, or ``instance`` or ``cluster``; ``region``, that of ``[aws]`` or of the environment
+    if there is none; ``role_arn``: what is assumed to read them; ``endpoint``: a URL in place of
+    AWS's own. ``database_target``: the database in the instance, whose parameters are compared;
+    ``access_analyzer``: whether IAM Access Analyzer is asked for a second opinion.
     """
 
     dsn_env: str = ""
@@ -253,6 +259,14 @@ class TargetSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     approvers: list[str] = []
     access: BrokerSection | None = None
     masking: MaskingSection | None = None
+    account: str = ""
+    instance: str = ""
+    cluster: str = ""
+    region: str = ""
+    role_arn: str = ""
+    endpoint: str = ""
+    database_target: str = ""
+    access_analyzer: bool = False
 
 
 class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -42,7 +42,7 @@ def needs_aws() -> None:
     """Return if the AWS libraries are installed. Raises: ConfigError."""
     if importlib.util.find_spec("botocore") is None:
         raise ConfigError(
-            "the settings have an [aws] section, and the AWS libraries are not installed",
+            "the settings lead to AWS, and the AWS libraries are not installed",
             next_step="pip install -e '.[aws,deploy]' in the clone",
         )
 

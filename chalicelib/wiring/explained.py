@@ -52,11 +52,13 @@ def explained(
         return nothing
 
     def explain(target: Target, reading: Reading, since: str) -> Explanation:
+        if target.kind != POSTGRES:
+            return nothing(target, reading, since)
         from chalicelib.access.explain import Explanation, Place, recorded  # noqa: PLC0415 - late,
         from chalicelib.access.state import States  # noqa: PLC0415 - as few scans need them
 
         books = _Books(journal, objects, States(journal, derived, secret), loaded.retention.days)
-        own = [target.slug] if target.kind == POSTGRES and target.slug in leased else []
+        own = [target.slug] if target.slug in leased else []
         slugs = [*own, *(one for one in leased if one not in own)]
 
         def states() -> Iterator[State]:

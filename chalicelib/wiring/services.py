@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import itertools
@@ -17,6 +18,7 @@ from chalicelib.drift.desk import Desk, Target
 from chalicelib.drift.judge import Rules
 from chalicelib.drift.judge import load as load_rules
 from chalicelib.drift.state import States
+from chalicelib.drift.who import attributed
 from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ConfigError
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 
     from chalicelib.access.grantor import Grantor
     from chalicelib.drift.desk import Locks
+    from chalicelib.drift.opinion import SecondOpinion
     from chalicelib.drift.source import Source
+    from chalicelib.drift.who import Trail
     from chalicelib.evidence.keys import Keyring
     from chalicelib.evidence.log import Log
     from chalicelib.evidence.note import Verifier
@@ -99,11 +103,8 @@ class Services:
     def dsn(self, target: Target) -> str:
         """The target's DSN. Raises: ConfigError, where the settings lead to none; CouldNotTell."""
         section = self.settings.file.targets[target.slug]
-        if section.kind == settings.STS:
-            raise ConfigError(
-                f"{target.stream} is an AWS role: it is leased, and has nothing to scan",
-                next_step=f"holdfast request {target.slug} --profile … --for 30m --reason …",
-            )
+        if section.kind != settings.POSTGRES:
+            raise ConfigError(f"{target.stream} is no database, and has no DSN")
         if section.dsn_env:
             return self.settings.dsn(target, os.environ)
         if self.vault is None:
@@ -113,6 +114,35 @@ class Services:
                 next_step="[aws] region in the settings, or dsn_env in the target",
             )
         return self.vault.dsn(section)
+
+    def reader(self, target: Target, seconds: float | None = None) -> Source:
+        """What reads a configured target, whatever it is; ``seconds``: as of ``source``.
+
+        Raises: ConfigError; CouldNotTell, where its credential cannot be had now.
+        """
+        if target.kind == settings.STS:
+            raise ConfigError(
+                f"{target.stream} is an AWS role: it is leased, and has nothing to scan",
+                next_step=f"holdfast request {target.slug} --profile … --for 30m --reason …",
+            )
+        if target.kind not in settings.AWS_KINDS:
+            return self.source(self.dsn(target), seconds)
+        from chalicelib.wiring import watched  # noqa: PLC0415 - it loads the AWS libraries
+
+        return watched.source(self, target, seconds)
+
+    def host(self, target: Target) -> str:
+        """Where a target is read, for the bound on how many are read there at once.
+
+        Raises: UsageError, for a DSN that cannot be parsed; ConfigError; CouldNotTell.
+        """
+        if target.kind in settings.AWS_KINDS:
+            section = self.settings.file.targets[target.slug]
+            return f"aws {section.account or section.role_arn} {section.region}"
+        from chalicelib.postgres.connection import describe  # noqa: PLC0415 - it loads the driver
+
+        where = describe(self.dsn(target))
+        return f"{where['host']}:{where['port']}"
 
     def source(self, dsn: str, seconds: float | None = None) -> Source:
         """The reader of a database, which takes ``seconds`` at most, where the settings allow more.
@@ -269,6 +299,8 @@ def assemble(
         keep_days=loaded.retention.days,
         program=program.sha256,
         explained=explained(loaded, journal=log, objects=objects, derived=derived, secret=secret),
+        opinion=functools.partial(_opinion, loaded),
+        attributed=attributed(functools.partial(_trail, loaded)),
     )
     return Services(
         settings=loaded,
@@ -280,6 +312,22 @@ def assemble(
         subjects=subjects,
         vault=vault,
     )
+
+
+def _opinion(loaded: settings.Settings, target: Target) -> SecondOpinion | None:
+    if target.kind != settings.IAM:
+        return None
+    from chalicelib.wiring import watched  # noqa: PLC0415 - it loads the AWS libraries
+
+    return watched.opinion(loaded, target)
+
+
+def _trail(loaded: settings.Settings, target: Target) -> Trail | None:
+    if target.kind not in settings.AWS_KINDS:
+        return None
+    from chalicelib.wiring import watched  # noqa: PLC0415 - it loads the AWS libraries
+
+    return watched.trail(loaded, target)
 
 
 def rules(loaded: settings.Settings | None) -> Rules:

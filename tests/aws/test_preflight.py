@@ -329,6 +329,41 @@ def test_a_target_with_iam_authentication(clients):
     assert asked(clients, [target], DatabaseUsers=users)["target a"].verdict is OK
 
 
+ELSEWHERE = "arn:aws:iam::111122223333:role/holdfast-reads"
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        (Watched("a", by_api=True), "in this account, 123456789012"),
+        (Watched("a", by_api=True, account="123456789012"), "the scan function itself reads it"),
+        (
+            Watched("a", by_api=True, account="111122223333", role_arn=ELSEWHERE),
+            f"read as {ELSEWHERE}; that its trust policy lets the scan function in",
+        ),
+    ],
+)
+def test_a_target_of_aws_has_no_secret_and_no_dsn(clients, target, said):
+    line = asked(clients, [target])["target a"]
+    assert (line.verdict, line.next_step) == (OK, "")
+    assert said in line.found
+
+
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        ("", "it is in account 999900001111, and this is 123456789012"),
+        (ELSEWHERE, "it is in account 999900001111, and its role_arn is of account 111122223333"),
+    ],
+)
+def test_an_account_that_would_be_another_is_wrong(clients, role, said):
+    target = Watched("a", by_api=True, account="999900001111", role_arn=role)
+    line = asked(clients, [target])["target a"]
+    assert line.verdict is WRONG
+    assert line.found == said
+    assert "arn:aws:iam::999900001111:role/" in line.next_step
+
+
 def test_a_certificate_bundle_that_is_not_shipped_is_wrong(tmp_path):
     users = "arn:aws:rds-db:r:1:dbuser:db-A/u"
     line = checks.asked("x", lambda: preflight._iam_login(VERIFIED, users, tmp_path))
@@ -449,6 +484,26 @@ def test_check_says_each_line_and_its_next_step(holdfast):
     assert verdicts["target orders"] == "wrong"
     assert verdicts["signing key"] == "could not tell"
     assert verdicts["concurrency"] == "could not tell", "moto does not answer"
+
+
+def test_targets_of_aws_are_looked_at_and_their_parameters_are_the_settings(holdfast, tmp_path):
+    path = tmp_path / "holdfast.toml"
+    path.write_text(
+        path.read_text() + "[targets.us]\nkind = 'iam'\naccount = '123456789012'\n"
+        "[targets.them]\nkind = 'iam'\naccount = '999900001111'\n"
+        "[targets.shop]\nkind = 'rds'\ncluster = 'shop'\n"
+    )
+    found = json.loads(holdfast("check", "--json", expect=1).out)
+    verdicts = {one["what"]: one["verdict"] for one in found["checks"]}
+    assert verdicts["target us"] == verdicts["target shop"] == "ok"
+    assert verdicts["target them"] == "wrong"
+    for words in (["plan"], ["deploy", "--yes"]):
+        said = holdfast(*words, expect=2).err
+        assert "it is in account 999900001111" in said
+    said = holdfast("check", "--parameter", "WatchIam=true", expect=2).err
+    assert "given twice, by the settings too: targets of the kind iam" in said
+    said = holdfast("cost", "--targets", "4", expect=0).out
+    assert said
 
 
 def test_nothing_is_made_where_something_is_wrong(aws, holdfast):

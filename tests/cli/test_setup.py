@@ -95,7 +95,21 @@ def test_a_target_is_added_without_touching_the_rest_of_the_file(holdfast):
     ("words", "said"),
     [
         (["Bad Name", "--dsn-env", "X"], "not a target name"),
-        (["rds:orders", "--dsn-env", "X"], "not known"),
+        (["s3:orders", "--dsn-env", "X"], "expected one of postgres, iam, rds"),
+        (["iam:orders", "--kind", "rds", "--instance", "orders"], "expected one of"),
+        (["rds:orders", "--dsn-env", "X"], "is no database: it has no dsn_env"),
+        (["orders", "--kind", "rds"], "one of instance and cluster"),
+        (["o", "--kind", "rds", "--instance", "a", "--cluster", "b"], "one of instance and"),
+        (["o", "--kind", "rds", "--instance", "a--b"], "names no instance"),
+        (["o", "--kind", "rds", "--instance", "a", "--access-analyzer"], "access_analyzer is for"),
+        (["o", "--kind", "rds", "--instance", "a", "--database-target", "x"], "no database"),
+        (["o", "--kind", "rds", "--instance", "a", "--region", "mars"], "region: expected"),
+        (["people", "--kind", "iam"], "12 digits"),
+        (["people", "--kind", "iam", "--account", "12345678901"], "12 digits"),
+        (["p", "--kind", "iam", "--account", "1" * 12, "--instance", "a"], "for the kind rds"),
+        (["p", "--kind", "iam", "--account", "1" * 12, "--role-arn", "x"], "role_arn: expected"),
+        (["p", "--kind", "iam", "--account", "1" * 12, "--endpoint", "x"], "endpoint: expected"),
+        (["orders", "--dsn-env", "X", "--account", "1" * 12], "account is for targets of the"),
         (["orders", "--dsn-env", "postgresql://u:hunter2@h/d"], "names an environment variable"),
         (["orders", "--dsn-env", "X", "--env", "prod", "--approvals", "0"], "at least one"),
         (["orders", "--dsn-env", "X", "--approvals", "17"], "0 to 10"),
@@ -112,6 +126,30 @@ def test_a_target_that_makes_no_sense_is_refused(holdfast, words, said):
     assert "hunter2" not in answer.err
     assert (holdfast.home / "holdfast.toml").read_text() == before
     assert len(holdfast("evidence", "ls", "--json").json) == 1
+
+
+def test_targets_of_aws_are_added_and_named_without_their_kind(holdfast):
+    holdfast("init")
+    holdfast("target", "add", "orders", "--dsn-env", "ORDERS_DSN")
+    role = "arn:aws:iam::123456789012:role/holdfast-scan"
+    one = ["target", "add", "people", "--kind", "iam", "--account", "123456789012"]
+    told = holdfast(*one, "--role-arn", role, "--access-analyzer")
+    assert "iam:people: AWS account 123456789012" in told.err
+    two = ["target", "add", "orders-rds", "--kind", "rds", "--instance", "orders"]
+    holdfast(*two, "--database-target", "orders", "--region", "eu-central-1")
+    text = (holdfast.home / "holdfast.toml").read_text()
+    assert f'role_arn = "{role}"\n' in text
+    assert "access_analyzer = true\n" in text
+    known = [one["target"] for one in holdfast("target", "ls", "--json").json]
+    assert known == ["postgres:orders", "rds:orders-rds", "iam:people"]
+    for name in ("people", "iam:people"):
+        assert holdfast("drift", "ls", name, "--json").json == []
+        (record,) = holdfast("evidence", "ls", "--target", name, "--json").json
+        assert record["stream"] == "iam:people"
+    assert "there is no database" in holdfast("target", "remove", "orders", expect=2).err
+    holdfast("target", "remove", "orders-rds")
+    holdfast("target", "remove", "orders")
+    assert [one["target"] for one in holdfast("target", "ls", "--json").json] == ["iam:people"]
 
 
 def test_a_target_is_added_once(holdfast):

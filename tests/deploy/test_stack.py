@@ -240,6 +240,7 @@ def test_roles_name_what_the_stack_made(aws, template, function):
     assert resources["SealSecret"] == outputs["SealSecret"]
     optional = {"NetworkInterfaces", "DatabaseUsers", "LeasedRoles", "NotifyTopic", "NotifyBus"}
     assert not optional & set(resources)
+    assert not [sid for sid in resources if "Watch" in sid or "Analyzer" in sid]
 
 
 def test_private_databases_are_reached_from_their_vpc(aws, template):
@@ -286,6 +287,28 @@ def test_what_leases_need_is_named_by_parameters(aws, template):
     resources = policy_of(aws, "Lease")
     assert resources["LeasedRoles"] == [role]
     assert (resources["NotifyTopic"], resources["NotifyBus"]) == (topic, bus)
+
+
+def test_what_targets_of_aws_need_is_there_for_those_that_the_settings_have(aws, template):
+    role = "arn:aws:iam::111122223333:role/holdfast-reads"
+    stack.create_stack(aws, template, parameters={"WatchRds": "true", "WatchedRoleArns": role})
+    resources = policy_of(aws, "Scan")
+    assert resources["WatchedRoles"] == [role]
+    account = f"arn:aws:rds:*:{stack.ACCOUNT}:"
+    assert all(one.startswith(account) for one in resources["WatchedDatabases"])
+    assert not {"WatchedAccount", "WatchedUsers", "AskAccessAnalyzer"} & set(resources)
+
+
+def test_an_account_that_is_a_target_is_read_and_no_other(aws, template):
+    stack.create_stack(aws, template, parameters={"WatchIam": "true", "AskAccessAnalyzer": "true"})
+    resources = policy_of(aws, "Scan")
+    assert resources["WatchedUsers"] == f"arn:aws:iam::{stack.ACCOUNT}:user/*"
+    assert resources["WatchedPolicies"] == [
+        f"arn:aws:iam::{stack.ACCOUNT}:policy/*",
+        "arn:aws:iam::aws:policy/*",
+    ]
+    assert {"WatchedAccount", "AskAccessAnalyzer"} < set(resources)
+    assert not {"WatchedDatabases", "WatchedNetworks", "WatchedRoles"} & set(resources)
 
 
 def test_a_timer_that_is_not_worked_off_is_kept(aws, template):

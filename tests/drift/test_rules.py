@@ -687,6 +687,7 @@ MASKS = [
     (told(added("column", f"{T}.iban", of=f"table {T}"), unclassified=True), X, HIGH),
 ]
 
+ELSEWHERE = ("iam.", "rds.")  # their rows are in tests of their own
 ROWS = [*EVIDENCE, *MASKS, *ROLES, *GRANTS, *SCHEMA, *CODE, *SETTINGS, *LOGGING]
 
 
@@ -707,12 +708,13 @@ def test_shipped_rules_say_what_a_change_means(change, direction, at_least):
 
 def test_no_shipped_rule_is_dead():
     used = {judge(change, RULES).rule for change, _, _ in ROWS}
-    assert {rule.id for rule in RULES.rules} - used == set()
+    assert {rule.id for rule in RULES.rules if not rule.id.startswith(ELSEWHERE)} - used == set()
 
 
 def test_no_shipped_direction_is_dead():
     used = {judge(change, RULES).ordering for change, _, _ in ROWS}
-    assert {one.id for one in RULES.directions} - used == set()
+    ours = {one.id for one in RULES.directions if not one.id.startswith(ELSEWHERE)}
+    assert ours - used == set()
 
 
 def test_what_narrows_is_never_more_than_medium():

@@ -26,7 +26,7 @@ def test_a_host_has_so_many_places_and_no_more(process):
         for _ in range(2):
             stack.enter_context(place(process(), HOST, 2, pauses.append))
         assert pauses == []
-        with pytest.raises(Busy, match="2 scans of databases on db"):
+        with pytest.raises(Busy, match="2 scans of targets at db"):
             stack.enter_context(place(process(), HOST, 2, pauses.append))
         assert pauses == list(range(WAIT_ATTEMPTS))
         stack.enter_context(place(process(), "other.example.com:5432", 2, pauses.append))

@@ -7,7 +7,7 @@ was; versioning of a locked bucket stays on;
 multipart uploads to a locked bucket are refused, since moto loses their lock (AWS takes them).
 KMS: Ed25519 keys; MessageType DIGEST is not hashed again; messages of more than 4,096 bytes, and
 keys that are disabled or pending deletion, are refused; GetPublicKey says KeySpec and the ARN.
-CloudTrail: LookupEvents, which knows of the signatures and of nothing else.
+CloudTrail: LookupEvents, which knows of the signatures and of what a test adds to ``trail``.
 DynamoDB: ClientRequestToken, for 10 minutes; the bounds of an item and of a transaction.
 
 Not corrected: no policy of any kind is enforced; CopyObject and KMS Verify are moto's own.
@@ -151,11 +151,13 @@ class Strict:
         self._server = server
         self._tokens = {}
         self._signed = []
+        self.trail = []  # events that a test adds, as LookupEvents gives them, the newest last
 
     def reset(self):
         moto_api_backend.reset()
         self._tokens.clear()
         self._signed.clear()
+        self.trail.clear()
 
     def answer(self, call):
         rule = getattr(self, f"_{call.service}_{call.operation}", None)
@@ -352,7 +354,9 @@ class Strict:
         size = said.get("MaxResults", PAGE)
         if not 1 <= size <= PAGE:
             raise Refused(400, "InvalidMaxResultsException", f"from 1 to {PAGE}")
-        events = [_event(*signed) for signed in reversed(self._signed)]
+        events = [*self.trail, *(_event(*signed) for signed in self._signed)]
+        events.sort(key=lambda one: one["EventTime"])
+        events.reverse()
         events = [e for e in events if _matches(e, attributes)]
         low, high = said.get("StartTime"), said.get("EndTime")
         events = [

@@ -83,6 +83,7 @@ class Comparison(msgspec.Struct, frozen=True):
     ``widens``, ``narrows``: whether some request comes up, or goes down; None: undecided. Where a
     request comes up and nobody can tell whether one goes down, the verdict is widened.
     ``by_reference``: that none does is so for the actions that AWS had on ``reference_date`` only.
+    ``steps``: how many it took.
     """
 
     verdict: Widening
@@ -91,6 +92,7 @@ class Comparison(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...] = ()
     by_reference: bool = False
     reference_date: str = ""
+    steps: int = 0
 
 
 def compare(
@@ -100,12 +102,14 @@ def compare(
     *,
     kind: Kind = Kind.IDENTITY,
     alone: bool = False,
+    steps: int = MAX_STEPS,
 ) -> Comparison:
     """What the change from one policy to the other means; undecided for what is not a policy.
 
     ``reference``: AWS's actions; None: patterns of actions are compared as texts; to
     compare many policies, make it an ``Index`` once. ``alone``: as if
     no other document allowed anything, so that an explicit denial is worth no more than silence.
+    ``steps``: how many it may take, up to MAX_STEPS.
     """
     try:
         old, new = (_document(before, kind, "old"), _document(after, kind, "new"))
@@ -117,7 +121,8 @@ def compare(
         return Comparison(Widening.NEUTRAL, widens=False, narrows=False)
     if old.unknown or new.unknown:
         return _undecided("the policy has elements that are not understood")
-    judge = _Judge(old, new, kind, reference, alone=alone or kind is Kind.CEILING)
+    most = min(steps, MAX_STEPS)
+    judge = _Judge(old, new, kind, reference, alone=alone or kind is Kind.CEILING, steps=most)
     try:
         ways = [judge.rises(upward=upward) for upward in (True, False)]
     except Exhausted:
@@ -130,6 +135,7 @@ def compare(
         (*up, *down),
         judge.by_reference,
         reference.date if reference is not None else "",
+        most - judge.left,
     )
 
 
@@ -175,11 +181,12 @@ class _Judge:
         reference: Reference | None,
         *,
         alone: bool,
+        steps: int,
     ) -> None:
         self.old, self.new, self.kind = old, new, kind
         self.index = reference if isinstance(reference, Index | None) else Index(reference)
         self.alone = alone
-        self.left = MAX_STEPS
+        self.left = steps
         self.by_reference = False
         self.variables = variables(old) | variables(new)
         self._spaces: dict[tuple[bool, int], Space] = {}

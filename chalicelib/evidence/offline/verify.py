@@ -10,11 +10,11 @@ import base64, hashlib, json, pathlib, re, struct, sys, time, zlib
 from collections import Counter, defaultdict, namedtuple
 from typing import Any
 NAME = re.compile(rb"(?=.{1,200}\Z)[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
-KINDS = r"scan|scan\.missed|access\.(requested|amended|approved|denied|withdrawn|lapsed|reviewed)"
-KINDS += r"|schedule\.dispatched|target\.(configured|removed)|baseline\.(proposed|approved|signed)"
-KINDS += r"|period\.closed|finding\.(opened|closed|suppressed)|evidence\.read|log\.(opened|restored"
-KINDS += r"|rotated)|hold\.(placed|released)|personal\.erased|lease\.(issuing|issued|refreshed"
-KINDS += r"|renewal|extended|ending|unended|ended|orphaned)|packet\.made|masking\.(applied|checked)"
+KINDS = r"""scan|scan\.missed|access\.(requested|amended|approved|denied|withdrawn|lapsed|reviewed)
+|schedule\.dispatched|target\.(configured|removed)|baseline\.(proposed|approved|signed)|packet\.made
+|finding\.(opened|closed|suppressed|attributed)|log\.(opened|restored|rotated)|period\.closed
+|lease\.(issuing|issued|refreshed|renewal|extended|ending|unended|ended|orphaned)|personal\.erased
+|hold\.(placed|released)|evidence\.read|masking\.(applied|checked)""".replace("\n", "")
 MAX_LEAF, MAX_FILE, SKEW_SECONDS = 65_535, 64 * 2**20, 600
 USAGE = "usage: python3 verify.py PACKET.zip --trust trust.txt (from elsewhere than the packet)"
 WRONG = (ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error)

@@ -1,0 +1,203 @@
+"""Who can reach databases: of an account's objects, one more for everybody who can.
+
+1. What everybody's identity policies allow of the goals (``goal``), inside the boundary.
+2. Which roles everybody may take: by the trust policies, and by his own where these delegate.
+3. Whoever may take a role that reaches, reaches (``chain``); who may pass one to a service, maybe.
+
+Nobody is left out who can, by the policies of this account: what cannot be decided is there, and is
+not ``certain``. Policies of organizations, of sessions and on secrets and keys only take away or
+are not read here; nor is code looked at that others can change, as of a function.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chalicelib.drift.iam.chain import Edges, Spread, named
+from chalicelib.drift.iam.goal import ESCALATE, HAND_OVER, Databases, goals
+from chalicelib.drift.iam.grants import Grants
+from chalicelib.drift.iam.people import Somebody, principals
+from chalicelib.drift.iam.roll import Roll, bits
+from chalicelib.drift.iam.trust import ASSUME, Trusts
+from chalicelib.drift.snapshot import Object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from chalicelib.drift.iam.actions import Index
+    from chalicelib.drift.iam.grants import Paper, Reach
+    from chalicelib.drift.iam.trust import Trust
+
+__all__ = ["KIND", "Databases", "reach"]
+
+KIND: Final = "iam_database_access"
+
+_HAND_OVER: Final = "iam:passrole"
+_SELF: Final = {
+    "role": ("iam:attachrolepolicy", "iam:putrolepolicy"),
+    "user": ("iam:attachuserpolicy", "iam:putuserpolicy"),
+}
+_ACTIONS: Final = (ASSUME, _HAND_OVER, *_SELF["role"], *_SELF["user"])
+
+
+def reach(objects: Iterable[Object], databases: Databases, reference: Index) -> list[Object]:
+    """An object for each who can reach the databases, in order of their names.
+
+    ``by``: the classes (``goal.MEANINGS``) that they have, by themselves or by roles; ``through``:
+    the roles of the shortest chains to those that they do not have by themselves, the first
+    ``chain.MAX_THROUGH``; ``certain``: at least one of the classes is theirs whatever the context
+    of a request is. Of who may give himself access for certain, only what he has by himself is
+    said: he needs no chain.
+    """
+    people = principals(objects, databases.account, databases.partition)
+    return _Account(people, databases, reference).objects()
+
+
+class _Account:
+    """The principals of an account, and what they can."""
+
+    def __init__(self, people: Sequence[Somebody], databases: Databases, reference: Index) -> None:
+        self.people = people
+        arns = [one.arn for one in people]
+        self.goals = goals(databases, reference)
+        self.grants = Grants(self.goals, _ACTIONS, Roll(arns), reference)
+        self.roles = sum(1 << place for place, one in enumerate(people) if one.kind == "role")
+        trusts = Trusts(databases.account, arns, [one.plain for one in people])
+        self.trusts: dict[int, Trust] = {
+            place: trusts.trust(one.trust) for place, one in enumerate(people) if one.kind == "role"
+        }
+        self.own: dict[str, list[int]] = {}  # by class: who has it by himself, maybe and surely
+        self._take: list[Reach] = []
+        self._pass: list[Reach] = []
+        self._blocked: list[Reach] = []
+        for place, one in enumerate(people):
+            self._read(place, one)
+        self.maybe, self.sure = self._edges()
+        self.spreads = self._spreads()
+
+    def _read(self, place: int, one: Somebody) -> None:
+        papers = [self.grants.paper(value) for value in one.documents]
+        boundary: Paper | None = None
+        if one.is_bound:
+            boundary = self.grants.paper(one.boundary)
+        for number, goal in enumerate(self.goals):
+            answer = self.grants.allows(papers, boundary, number)
+            maybe, sure = answer
+            if goal.label == ESCALATE and maybe:
+                sure = any(
+                    self.grants.reach(papers, boundary, action).sure >> place & 1
+                    for action in _SELF[one.kind]
+                )
+            found = self.own.setdefault(goal.label, [0, 0])
+            found[0] |= int(maybe) << place
+            found[1] |= int(sure) << place
+        self._take.append(self.grants.reach(papers, boundary, ASSUME))
+        self._pass.append(self.grants.reach(papers, boundary, _HAND_OVER))
+        unbound = self.grants.reach(papers, None, ASSUME)
+        ceiling = self.grants.reach([boundary], None, ASSUME) if boundary else None
+        self._blocked.append(_ceiled(one.kind, unbound, ceiling, self.roles))
+
+    def _edges(self) -> tuple[Edges, Edges]:
+        """Which roles everybody may take, maybe and surely."""
+        count = len(self.people)
+        direct, delegated = ([[0, 0] for _ in range(count)] for _ in range(2))
+        for rows, kind in ((direct, "direct"), (delegated, "delegated")):
+            for way in (0, 1):
+                alike: dict[int, int] = {}
+                for role, trust in self.trusts.items():
+                    mask = getattr(trust, kind)[way]
+                    alike[mask] = alike.get(mask, 0) | 1 << role
+                for mask, roles in alike.items():
+                    for place in bits(mask):
+                        rows[place][way] |= roles
+        sure, maybe = [], []
+        for place in range(count):
+            take, blocked = self._take[place], self._blocked[place]
+            others = self.roles & ~(1 << place)
+            alone, sent = direct[place], delegated[place]
+            sure.append((alone[0] & ~blocked.may_be_denied | sent[0] & take.sure) & others)
+            maybe.append((alone[1] & ~blocked.denied | sent[1] & take.maybe) & others)
+        return Edges(maybe), Edges(sure)
+
+    def _spreads(self) -> dict[str, tuple[Spread, int]]:
+        """By class: who reaches it, and who does for certain."""
+        found: dict[str, tuple[Spread, int]] = {}
+        for label, (maybe, sure) in self.own.items():
+            certain = Spread(sure, self.sure, self.sure).members
+            found[label] = (Spread(maybe, self.maybe, self.maybe), certain)
+        self.own[HAND_OVER] = [0, 0]
+        served = sum(1 << role for role, trust in self.trusts.items() if trust.serves)
+        reached = 0
+        for spread, _ in found.values():
+            reached |= spread.members
+        rows = [one.maybe & served & ~(1 << place) for place, one in enumerate(self._pass)]
+        either = [a | b for a, b in zip(rows, self.maybe.rows, strict=True)]
+        passing = Spread(
+            reached & self.roles,
+            Edges(rows),
+            Edges(either),
+            is_in=False,
+            never=self.own[ESCALATE][1],
+        )
+        found[HAND_OVER] = (passing, 0)
+        return found
+
+    def objects(self) -> list[Object]:
+        """What is found, of the principals and of those outside."""
+        names = {place: one.label.partition(" ")[2] for place, one in enumerate(self.people)}
+        found: list[Object] = []
+        escalating = self.own[ESCALATE][1]
+        for place, one in enumerate(self.people):
+            alone = escalating >> place & 1
+            by: list[str] = []
+            through = 0
+            certain = False
+            for label, (spread, sure) in self.spreads.items():
+                has = self.own[label][0] >> place & 1
+                if has if alone else spread.members >> place & 1:
+                    by.append(label)
+                    through |= 0 if has else spread.through(place)
+                    certain = certain or bool((self.own[label][1] if alone else sure) >> place & 1)
+            if by:
+                found.append(_object(one.label, by, named(through, names), certain=certain))
+        found += self._strangers(names)
+        return sorted(found, key=lambda one: one.name)
+
+    def _strangers(self, names: Mapping[int, str]) -> list[Object]:
+        entered: dict[str, list[int]] = {}
+        for role, trust in self.trusts.items():
+            for name, certain in trust.outside.items():
+                roles = entered.setdefault(name, [0, 0])
+                roles[0] |= 1 << role
+                roles[1] |= int(certain) << role
+        found: list[Object] = []
+        for name, (maybe, sure) in entered.items():
+            by: list[str] = []
+            through = 0
+            for label, (spread, _) in self.spreads.items():
+                if chain := spread.nearest(maybe):
+                    by.append(label)
+                    through |= chain
+            if by:
+                certain = any(sure & members for _, members in self.spreads.values())
+                found.append(_object(name, by, named(through, names), certain=certain))
+        return found
+
+
+def _object(name: str, by: list[str], through: list[str], *, certain: bool) -> Object:
+    return Object(KIND, name, {"by": sorted(by), "through": through, "certain": certain})
+
+
+def _ceiled(kind: str, own: Reach, ceiling: Reach | None, roles: int) -> Reach:
+    """The roles that somebody may not take though they name him.
+
+    What a boundary does not allow limits a role that is named, and no user; for a role it is said
+    to be uncertain here. Source: AWS IAM User Guide, "Permissions boundaries for IAM entities".
+    """
+    if ceiling is None:
+        return own
+    denied = own.denied | ceiling.denied
+    may_be = own.may_be_denied | ceiling.may_be_denied
+    if kind == "role":
+        may_be |= roles & ~ceiling.sure
+    return own._replace(denied=denied, may_be_denied=may_be)

@@ -1,0 +1,209 @@
+"""Watched: what reads targets through AWS's API, and whoever tells who changed them."""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import settings
+from chalicelib.aws import session
+from chalicelib.aws.asker import Asker
+from chalicelib.aws.failures import translated
+from chalicelib.kernel.errors import AnotherSystem, AuthenticationFailed
+from chalicelib.wiring import concealed, needs_aws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from chalicelib.aws.lookup import CloudTrail
+    from chalicelib.drift.desk import Target
+    from chalicelib.drift.iam.reach import Databases
+    from chalicelib.drift.opinion import SecondOpinion
+    from chalicelib.drift.parameter import Reported
+    from chalicelib.drift.source import Reading, Source
+    from chalicelib.settings import Settings, TargetSection
+    from chalicelib.wiring import Services
+
+SESSION = "holdfast-scan"
+SESSION_SECONDS = 3_600  # the most of a role that another role assumes; STS, AssumeRole
+GLOBAL = "us-east-1"  # IAM is there, whichever region is asked
+MAX_SECONDS = 900.0  # of a reading
+TRAIL_SECONDS = 30.0  # of a scan's time for CloudTrail
+PACE_SECONDS = 0.5  # between questions. Source: CloudTrail, LookupEvents: two a second
+_PARTITIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eusc-": "aws-eusc",
+}
+
+
+@dataclass
+class Clients:
+    """The clients that read one target: one look's, with credentials of its role if it has one."""
+
+    region: str
+    endpoint: str
+    role_arn: str
+
+    @classmethod
+    def of(cls, loaded: Settings, section: TargetSection) -> Clients:
+        """Those of a target: its own region and endpoint, else those of ``[aws]``."""
+        own = loaded.file.aws
+        other = GLOBAL if section.kind == settings.IAM else ""
+        return cls(
+            region=section.region or (own.region if own else "") or session.region() or other,
+            endpoint=section.endpoint or (own.endpoint if own else ""),
+            role_arn=section.role_arn,
+        )
+
+    def __call__(self, service: str, region: str = "") -> Any:
+        """The client of a service, made once. Raises: AuthenticationFailed, StoreUnavailable."""
+        return self._made(service, region or self.region)
+
+    @functools.cached_property
+    def _made(self) -> Callable[[str, str], Any]:
+        credentials = self._credentials()
+
+        @functools.cache
+        def make(service: str, region: str) -> Any:
+            return session.client(
+                service, region=region, endpoint=self.endpoint or None, credentials=credentials
+            )
+
+        return make
+
+    def _credentials(self) -> dict[str, str] | None:
+        if not self.role_arn:
+            return None
+        sts = session.client("sts", region=self.region, endpoint=self.endpoint or None)
+        with translated(f"assume {self.role_arn}", AuthenticationFailed):
+            answer = sts.assume_role(
+                RoleArn=self.role_arn, RoleSessionName=SESSION, DurationSeconds=SESSION_SECONDS
+            )
+        found: dict[str, str] = answer["Credentials"]
+        return found
+
+
+def source(services: Services, target: Target, seconds: float | None) -> Source:
+    """The reader of an account, or of an instance or cluster. Raises: ConfigError."""
+    needs_aws()
+    section = services.settings.file.targets[target.slug]
+    most = MAX_SECONDS if seconds is None else min(MAX_SECONDS, seconds)
+
+    def asker() -> Asker:
+        clients = Clients.of(services.settings, section)
+        return Asker(clients, monotonic=time.monotonic, seconds=most)
+
+    if section.kind == settings.IAM:
+        from chalicelib.aws.iam_source import IamSource  # noqa: PLC0415 - what is not asked for
+        from chalicelib.drift.iam import reference  # noqa: PLC0415 - 0.5 MB of names
+
+        return IamSource(
+            section.account,
+            asker,
+            databases=databases(services.settings, section),
+            reference=reference.packaged(),
+            now=services.desk.clock.now,
+        )
+    from chalicelib.aws.rds_source import RdsSource  # noqa: PLC0415 - likewise
+
+    found = RdsSource(
+        section.instance or section.cluster,
+        cluster=bool(section.cluster),
+        asker=asker,
+        now=services.desk.clock.now,
+        reported=_reported(services, section),
+        conceal=concealed(services.secret),
+    )
+    return _InAccount(found, section.account) if section.account else found
+
+
+class _InAccount:
+    """A source that must be in an account: the same name elsewhere is another database."""
+
+    def __init__(self, inner: Source, account: str) -> None:
+        self._inner = inner
+        self._account = account
+
+    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
+        found = self._inner.read(progress)
+        if found.system.get("account") != self._account:
+            raise AnotherSystem(
+                f"{found.identity} is in the account {found.system.get('account')}, and the "
+                f"settings say {self._account}",
+                next_step="correct account or role_arn in the settings, or the credentials",
+            )
+        return found
+
+
+def _reported(
+    services: Services, section: TargetSection
+) -> Callable[[], Mapping[str, Reported]] | None:
+    """What reads pg_settings of the database target, where the settings name one."""
+    if not section.database_target:
+        return None
+
+    def read() -> Mapping[str, Reported]:
+        from chalicelib.postgres import reported  # noqa: PLC0415 - it loads the driver
+
+        target = services.settings.target(section.database_target)
+        bounds = services.settings.file.postgres
+        return reported.read(
+            services.dsn(target),
+            connect_timeout_seconds=bounds.connect_timeout_seconds,
+            read_timeout_seconds=bounds.statement_timeout_seconds,
+        )
+
+    return read
+
+
+def databases(loaded: Settings, section: TargetSection) -> Databases:
+    """What of an account leads to the databases that the settings name."""
+    from chalicelib.drift.iam.reach import Databases  # noqa: PLC0415 - as above
+
+    named = sorted({one.secret for one in loaded.file.targets.values() if one.secret})
+    return Databases(
+        account=section.account,
+        partition=partition(Clients.of(loaded, section).region),
+        instances=(),
+        secrets=tuple(named),
+    )
+
+
+def partition(region: str) -> str:
+    """The partition of a region. Source: AWS, "Partitions"."""
+    for beginning, name in _PARTITIONS.items():
+        if region.startswith(beginning):
+            return name
+    return "aws"
+
+
+def trail(loaded: Settings, target: Target) -> CloudTrail | None:
+    """The events of a target of AWS; None for others. Raises: HoldfastError, as clients do."""
+    section = loaded.file.targets.get(target.slug)
+    if section is None or section.kind not in settings.AWS_KINDS:
+        return None
+    from chalicelib.aws import lookup  # noqa: PLC0415 - only where it is asked
+
+    clients = Clients.of(loaded, section)
+    region = lookup.region(section.kind, clients.region, partition(clients.region))
+    return lookup.CloudTrail(
+        clients("cloudtrail", region),
+        pace=lambda: time.sleep(PACE_SECONDS),
+        monotonic=time.monotonic,
+        seconds=TRAIL_SECONDS,
+    )
+
+
+def opinion(loaded: Settings, target: Target) -> SecondOpinion | None:
+    """Access Analyzer, where the target's settings want it to be asked."""
+    section = loaded.file.targets.get(target.slug)
+    if section is None or not section.access_analyzer:
+        return None
+    from chalicelib.aws.analyzer import Analyzer  # noqa: PLC0415 - only where it is asked
+
+    return Analyzer(Clients.of(loaded, section))
