@@ -148,7 +148,8 @@ class Asker:
     ) -> None:
         """Say that objects of ``kind`` could not be read; what was said of it before stays said.
 
-        What is not ``partial``, or names no attributes, says more than what is or does.
+        What is not ``partial``, or names no attributes, says more than what is or does: a gap that
+        is ``partial`` and names some leaves no object out.
         """
         reason = reason.partition(" (HTTP")[0]  # equal for equal causes, whenever asked
         self._gaps.setdefault(kind, []).append(_Gap(reason, needs, partial, attributes))
@@ -163,6 +164,7 @@ class Asker:
                 needs=", ".join(sorted({one.needs for one in found})),
                 partial=all(one.partial for one in found),
                 attributes=tuple({name for one in found for name in one.attributes}),
+                listed=all(one.partial and one.attributes for one in found),
             )
             for kind, found in self._gaps.items()
         ]

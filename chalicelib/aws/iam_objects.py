@@ -319,7 +319,6 @@ def policy(detail: Any, documents: Documents) -> Iterator[Object]:
             attributes = {
                 "of": f"iam_policy {own}",
                 "sha256": canon.sha256(data),
-                "default": number == default,
                 "created": timestamp(moment(version, "CreateDate")),
             }
             yield Object("iam_policy_version", f"{own} {number}", attributes)

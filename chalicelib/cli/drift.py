@@ -146,7 +146,7 @@ def _show_change(found: Finding) -> None:
     operation = found.operation.value
     if operation == "altered":
         console.print(Text(f"\n{plain(found.attribute)}", "bold"))
-        console.print(table.difference(whole(found.before), whole(found.after), most=100_000))
+        console.print(table.difference(spread(found.before), spread(found.after), most=100_000))
         return
     console.print(Text(f"\n{operation}", "bold"))
     attributes = found.after if found.before is None else found.before

@@ -128,7 +128,7 @@ def _is_gap(kind: str, name: str, attributes: Any) -> bool:
 
 def leading(taken: Snapshot) -> set[Key]:
     """The objects of users and roles that reach databases: themselves, their policies, groups."""
-    labels = [one.name for one in taken.objects.values() if one.kind == "x"]
+    labels = [one.name for one in taken.objects.values() if one.kind == KIND]
     people = [one for one in labels if one.startswith(("role ", "user "))]
     return belongings(taken.objects.values(), people)
 

@@ -45,7 +45,8 @@ OUTCOME_STYLES = {
 MAX_DIFF_LINES = 6
 MAX_DIFF_COLUMNS = 36
 MIN_WORDS_COLUMNS = 20  # on however narrow a terminal
-GISTS = ("value", "definition", "type", "form", "version", "command")
+GISTS = ("value", "definition", "type", "form", "version", "command", "by", "policy", "group")
+MAX_REASON = 160  # characters of why a policy means more or less
 
 
 def grid(
@@ -194,7 +195,13 @@ def what(one: Finding) -> Text:
 
 
 def change(one: Finding) -> Text:
-    """What it was and what it is, on few lines; ``drift show`` has all of it."""
+    """What it was and what it is, on few lines; ``drift show`` has all of it.
+
+    Of a policy, what it lets through now says more than its text.
+    """
+    if one.meaning is not None and one.meaning.reasons:
+        reason = clip(plain(one.meaning.reasons[0]), MAX_REASON)
+        return Text(f"{plain(one.attribute) or one.operation.value}: {reason}")
     match one.operation.value:
         case "added":
             return Text(f"added{_gist(one.after)}{_with(one)}", "green")

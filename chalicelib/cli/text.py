@@ -103,6 +103,22 @@ def whole(value: Any) -> str:
             return str(value)
 
 
+def spread(value: Any) -> str:
+    """The same on several lines, where it is a policy: its statements as JSON, in people's order."""
+    if not isinstance(value, dict) or not isinstance(value.get("Statement"), list):
+        return whole(value)
+    return "\n".join(
+        json.dumps(_ordered(one), indent=2, ensure_ascii=False) for one in value["Statement"]
+    )
+
+
+def _ordered(statement: Any) -> Any:
+    if not isinstance(statement, dict):
+        return statement
+    known = [key for key in _OF_STATEMENTS if key in statement]
+    return {key: statement[key] for key in (*known, *sorted(statement.keys() - {*known}))}
+
+
 def count(number: int, word: str) -> str:
     """``1 approval``, ``2 approvals``."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"

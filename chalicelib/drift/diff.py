@@ -69,8 +69,8 @@ def diff(before: Snapshot, after: Snapshot) -> list[Change]:
 
     Children that came or went together with their parent are ``parts`` of the parent's change.
     """
-    hidden_before = _unreadable_kinds(before)
-    hidden_after = _unreadable_kinds(after)
+    hidden_before = _unlisted_kinds(before)
+    hidden_after = _unlisted_kinds(after)
     added = {
         key: item
         for key, item in after.objects.items()
@@ -103,6 +103,15 @@ def _told(change: Change, masks: Masks) -> Change:
 
 def _unreadable_kinds(snapshot: Snapshot) -> set[str]:
     return {name for kind, name in snapshot.objects if kind == COVERAGE}
+
+
+def _unlisted_kinds(snapshot: Snapshot) -> set[str]:
+    """Kinds of which objects may be there that were not seen."""
+    return {
+        name
+        for (kind, name), item in snapshot.objects.items()
+        if kind == COVERAGE and item.attributes.get("listed") is not True
+    }
 
 
 def _arrivals(operation: Operation, items: dict[Key, Object]) -> Iterator[Change]:
@@ -156,7 +165,9 @@ def hidden(snapshot: Snapshot, kind: str, name: str, attribute: str) -> bool:
     gap = snapshot.objects.get((COVERAGE, kind))
     if gap is None:
         return False
-    return (kind, name) not in snapshot.objects or attribute in gap.attributes.get("attributes", [])
+    if attribute in gap.attributes.get("attributes", []):
+        return True
+    return (kind, name) not in snapshot.objects and gap.attributes.get("listed") is not True
 
 
 def _alterations(before: Snapshot, after: Snapshot) -> Iterator[Change]:

@@ -51,16 +51,25 @@ def parent_of(attributes: Mapping[str, Value]) -> Key | None:
 
 
 def unreadable(
-    kind: str, *, reason: str, needs: str, partial: bool = False, attributes: Sequence[str] = ()
+    kind: str,
+    *,
+    reason: str,
+    needs: str,
+    partial: bool = False,
+    attributes: Sequence[str] = (),
+    listed: bool = False,
 ) -> Object:
     """The object that says that objects of ``kind`` could not be read.
 
-    ``partial``: some of them were, all but ``attributes``. ``needs`` is the privilege or setting
-    that would show the rest.
+    ``partial``: some of them were, all but ``attributes``. ``listed``: every one of them was, and
+    only ``attributes`` are not known. ``needs`` is the privilege or setting that would show the
+    rest.
     """
     said: dict[str, Value] = {"reason": reason, "needs": needs, "partial": partial}
     if attributes:
         said["attributes"] = sorted(attributes)
+        if listed:
+            said["listed"] = True
     return Object(COVERAGE, kind, said)
 
 

@@ -132,6 +132,14 @@ def test_gaps_of_one_kind_are_put_together(order):
     }
 
 
+def test_gaps_in_attributes_alone_leave_no_object_out():
+    asking, _ = asker()
+    asking.lacks("iam_user", "no", needs="iam:A", partial=True, attributes=("console",))
+    assert asking.gaps[0].attributes["listed"] is True
+    asking.lacks("iam_user", "changed", needs="iam:B", partial=True)
+    assert "listed" not in asking.gaps[0].attributes
+
+
 def test_what_is_partly_missing_twice_is_partly_missing():
     asking, _ = asker()
     for _ in range(2):

@@ -130,10 +130,9 @@ def test_a_version_is_the_digest_of_its_canonical_document():
     assert found["iam_policy_version", "p v1"] == {
         "of": "iam_policy p",
         "sha256": digest,
-        "default": False,
         "created": "2026-01-02T03:04:05.000000Z",
     }
-    assert found["iam_policy_version", "p v2"]["default"] is True
+    assert found["iam_policy_version", "p v2"]["sha256"] != digest
     assert found["iam_policy", "p"] == {
         "path": "/",
         "document": document.canonical(second),

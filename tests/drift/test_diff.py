@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.drift.diff import Operation, diff, merge
+from chalicelib.drift.diff import Operation, diff, hidden, merge
 from chalicelib.drift.finding import identify
 from chalicelib.drift.snapshot import Object, build, line, parse, unreadable
 from chalicelib.kernel import merkle
@@ -106,6 +106,22 @@ def test_what_is_partly_read_is_still_compared():
     hidden = unreadable("table", reason="denied", needs="SELECT", partial=True)
     altered = TABLE._replace(attributes={"owner": "b", "row_security": True})
     assert ("altered", "table", "s.t", "owner") in changes([TABLE, hidden], [altered, hidden])
+
+
+def test_what_is_listed_with_gaps_in_attributes_comes_and_goes():
+    gap = unreadable(
+        "table", reason="denied", needs="SELECT", partial=True, attributes=["owner"], listed=True
+    )
+    other = TABLE._replace(name="s.other")
+    altered = TABLE._replace(attributes={**TABLE.attributes, "owner": "b", "comment": "c"})
+    assert changes([TABLE, gap], [altered, other, gap]) == [
+        ("unreadable", "coverage", "table", ""),
+        ("added", "table", "s.other", ""),
+        ("altered", "table", "s.t", "comment"),
+    ]
+    assert ("removed", "table", "s.t", "") in changes([TABLE], [gap])
+    assert not hidden(build([gap]), "table", "s.gone", "")
+    assert hidden(build([gap]), "table", "s.gone", "owner")
 
 
 @given(snapshots, snapshots)

@@ -485,4 +485,4 @@ def test_nobody_who_can_is_left_out(account):
     for name in set(LABELS) & set(answer):
         plain = not {ESCALATE, HAND_OVER} & set(answer[name]["by"])
         if answer[name]["certain"] and plain and not bounded:
-            assert name in always
+            assert name in always, (objects, answer)

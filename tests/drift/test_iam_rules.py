@@ -71,7 +71,7 @@ def x(*statements, **more):
 MFA = one("mfa_device", "bob arn:aws:iam::1:mfa/bob", of="iam_user bob")
 PROFILE = one("instance_profile", "web", path="/", roles=["app"])
 REACH = one("database_access", "role app", by=["rds-db:connect"], through=[], certain=False)
-V2 = one("policy_version", "p v2", sha256="0" * 64, default=True, of="iam_policy p")
+V2 = one("policy_version", "p v2", sha256="0" * 64, of="iam_policy p")
 
 # before, after: direction, severity, rule
 ROWS = [
@@ -151,6 +151,7 @@ ROWS = [
     ([REACH], [one("database_access", "role app", **{**REACH.attributes, "by": ["rds-db:connect", "rds:*"]})], W, HIGH, "iam.database"),
     ([REACH], [one("database_access", "role app", **{**REACH.attributes, "certain": True})], W, HIGH, "iam.database"),
     ([managed("p", GET), V2], [managed("p", GET)], X, INFO, "iam.version"),
+    ([managed("p", GET)], [managed("p", GET, default_version="v9")], X, INFO, "iam.policy.version"),
     ([], [PROFILE], W, MEDIUM, "iam.widens"),
     ([PROFILE], [one("instance_profile", "web", path="/", roles=["app", "b"])], W, MEDIUM, "iam.widens"),
 ]  # fmt: skip

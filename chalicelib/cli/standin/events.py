@@ -90,7 +90,7 @@ class History:
         """Keep a call as an event, if CloudTrail's history here has such ones."""
         if served.service not in SERVICES or _READ.fullmatch(served.operation):
             return
-        at = self._now().replace(microsecond=0)
+        at = self._now()  # an event has whole seconds, cut off
         self._events.append({
             "EventId": self._unique(),
             "EventName": served.operation,

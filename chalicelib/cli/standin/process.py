@@ -97,7 +97,7 @@ class StandIn:
             **_NOWHERE,
             "AWS_ACCESS_KEY_ID": key["access_key"],
             "AWS_SECRET_ACCESS_KEY": key["secret"],
-            #  # of every client that is told no other
+            "AWS_ENDPOINT_URL": self.endpoint,  # of every client that is told no other
         }
 
     def night(self) -> list[str]:
