@@ -20,7 +20,7 @@ from chalicelib.cli import reach as reaching
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, app
 from chalicelib.cli.remote import builtins, pages, stream, way
-from chalicelib.cli.text import emit, out, plain, say, whole
+from chalicelib.cli.text import emit, out, plain, say, spread
 from chalicelib.drift.finding import Disposition, Finding
 from chalicelib.drift.meaning import Meaning
 from chalicelib.drift.who import Attribution, words

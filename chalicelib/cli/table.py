@@ -216,6 +216,8 @@ def change(one: Finding) -> Text:
 def _gist(attributes: Mapping[str, Any] | None) -> str:
     """The one thing to know of an object that came or went: privileges, or a value, or a type."""
     found = attributes or {}
+    if "declared" in found:
+        return f": {shown(found['declared'])} declared, {shown(found.get('reported'))} reported"
     if rights := [key for key, given in found.items() if _is_right(given)]:
         return f" {', '.join(sorted(rights))}"
     gist = next((found[key] for key in GISTS if key in found), None)

@@ -14,6 +14,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+_OF_STATEMENTS = (  # of a policy, in the order in which people write them
+    *("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction"),
+    *("Resource", "NotResource", "Condition"),
+)
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # Unicode general categories
 
 
@@ -104,7 +108,7 @@ def whole(value: Any) -> str:
 
 
 def spread(value: Any) -> str:
-    """The same on several lines, where it is a policy: its statements as JSON, in people's order."""
+    """The same on several lines where it is a policy: its statements as JSON, as people do."""
     if not isinstance(value, dict) or not isinstance(value.get("Statement"), list):
         return whole(value)
     return "\n".join(

@@ -34,8 +34,6 @@ def learned(
     sought = []
     for one, change in sorted(found, key=lambda pair: -pair[0].severity.rank):
         note = now.findings.get(one.id)
-        if not one.certain:
-            continue
         if note is None:
             until = max(one.when.not_after, ended)
             sought.append(Sought(one.id, change, one.when.not_before, until))

@@ -174,6 +174,9 @@ FITS = [
      {"roleName": "app", "policyArn": ADMIN}, None, Fit.VALUE),
     (change("security_group_rule", "sg-1 out all to 0.0.0.0/0"), "CreateSecurityGroup",
      {"groupName": "g"}, {"groupId": "sg-1"}, Fit.OBJECT),
+    (change("rds_instance", "orders", "option_groups", before=["a"], after=["b"]),
+     "ModifyDBInstance", {"dBInstanceIdentifier": "orders", "optionGroupName": "b"}, None,
+     Fit.VALUE),
     (change("rds_cluster", "orders", "deletion_protection", before=True, after=False),
      "ModifyDBCluster", {"dBClusterIdentifier": "orders", "deletionProtection": False}, None,
      Fit.VALUE),
@@ -411,7 +414,7 @@ def test_parameters_that_are_strange_fit_nothing():
     deep = {"roleName": ["x", {"y": None}], "policyArn": {"items": [1, 2.5, None]}}
     for request in (deep, [], "text", 7, {"roleName": {}}, {"RoleName": "app"}):
         assert rank(ATTACHED, [made("AttachRolePolicy", request)], now=NOW + LATE).candidates == []
-    wide = {"roleName": "web", "x": [{} for _ in range(20_000)] + [{"roleName": "app"}]}
+    wide = {"policyArn": ADMIN, "x": [{} for _ in range(20_000)] + [{"roleName": "app"}]}
     assert rank(ATTACHED, [made("AttachRolePolicy", wide)], now=NOW + LATE).candidates == []
 
 
