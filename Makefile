@@ -49,6 +49,8 @@ bench: $(READY)  ## ratios, side by side in one run
 	$(BIN)/python tests/bench/api.py
 	$(BIN)/python tests/bench/broker.py
 	$(BIN)/python tests/bench/masking.py
+	$(BIN)/python tests/bench/accounts.py
+	$(BIN)/python tests/bench/reach.py
 
 matrix: $(READY)  ## the database tests on PostgreSQL 13 to 18; needs npm
 	tests/matrix.sh

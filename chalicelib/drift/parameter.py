@@ -46,8 +46,8 @@ _OF_CONNECTION: Final = frozenset({
 })  # fmt: skip
 _FORMULA = re.compile(r"[{}]|\b(?:greatest|least|sum|log)\s*\(", re.IGNORECASE)
 
-# Units of pg_settings, in bytes and in microseconds. Source: PostgreSQL, guc.c.
-_UNITS: Final = {
+# Units of pg_settings and of values in files, in bytes and in microseconds. Source: guc.c.
+UNITS: Final = {
     "B": ("size", Decimal(1)),
     "kB": ("size", Decimal(1024)),
     "8kB": ("size", Decimal(8192)),
@@ -62,7 +62,6 @@ _UNITS: Final = {
     "h": ("time", Decimal(3_600_000_000)),
     "d": ("time", Decimal(86_400_000_000)),
 }
-UNITS: Final = frozenset(_UNITS)
 _NUMBER = re.compile(
     r"\s*([+-]?(?:[0-9]{1,24}(?:\.[0-9]{0,24})?|\.[0-9]{1,24})(?:[eE][+-]?[0-9]{1,2})?)"
     r"\s*([0-9]{0,2}[a-zA-Z]{0,3})\s*"
@@ -241,7 +240,7 @@ def _elements(name: str, text: str) -> list[str]:
 
 def _agree_as_numbers(ours: str, unit: str, theirs: str, their_unit: str) -> bool:
     """Whether two numbers are one. The mode of a file is octal, and may be shown as a decimal."""
-    wanted = _number(ours, unit if unit in _UNITS else their_unit)
+    wanted = _number(ours, unit if unit in UNITS else their_unit)
     found = _number(theirs, their_unit)
     if wanted is None or found is None or (wanted[1] != found[1]):
         return False
@@ -251,8 +250,8 @@ def _agree_as_numbers(ours: str, unit: str, theirs: str, their_unit: str) -> boo
         return len(readings) == 1
     if octals & readings:
         return True
-    if not _FRACTION.search(theirs) and their_unit in _UNITS:  # the server rounds to its unit
-        return abs(wanted[0] - found[0]) < _UNITS[their_unit][1]
+    if not _FRACTION.search(theirs) and their_unit in UNITS:  # the server rounds to its unit
+        return abs(wanted[0] - found[0]) < UNITS[their_unit][1]
     if not _FRACTION.search(ours + theirs):
         return False
     # reset_val has six digits of a real number. Source: guc_funcs.c, GetConfigOptionValues, "%g".
@@ -271,7 +270,7 @@ def _number(text: str, unit: str) -> tuple[Decimal, str] | None:
     own = parsed[2] or unit
     if not own:
         return number, ""
-    if own not in _UNITS:
+    if own not in UNITS:
         return None
-    measure, factor = _UNITS[own]
+    measure, factor = UNITS[own]
     return number * factor, measure

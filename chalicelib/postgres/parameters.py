@@ -12,6 +12,7 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from chalicelib.drift.parameter import UNITS
 from chalicelib.drift.snapshot import Object, unreadable
 from chalicelib.postgres.text import listed
 
@@ -41,22 +42,6 @@ LEFT_OUT: Final = frozenset(
 # Source: pg_settings, column source; guc.c, GucSource_Names.
 OVERRIDES: Final = frozenset({"client", "user", "database user", "session", "interactive"})
 _FILE: Final = "configuration file"
-# Units of pg_settings and of values in files, in bytes and in microseconds. Source: guc.c.
-_UNITS: Final = {
-    "B": ("size", Decimal(1)),
-    "kB": ("size", Decimal(1024)),
-    "8kB": ("size", Decimal(8192)),
-    "MB": ("size", Decimal(1024**2)),
-    "16MB": ("size", Decimal(16 * 1024**2)),
-    "GB": ("size", Decimal(1024**3)),
-    "TB": ("size", Decimal(1024**4)),
-    "us": ("time", Decimal(1)),
-    "ms": ("time", Decimal(1000)),
-    "s": ("time", Decimal(1_000_000)),
-    "min": ("time", Decimal(60_000_000)),
-    "h": ("time", Decimal(3_600_000_000)),
-    "d": ("time", Decimal(86_400_000_000)),
-}
 _NUMBER = re.compile(r"\s*([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z]*)\s*")
 _BOOLEANS: Final = {"on": "on", "true": "on", "yes": "on", "1": "on"} | {
     "off": "off",
@@ -203,7 +188,7 @@ def _number(text: str, unit: str | None) -> Decimal | None:
     number = Decimal(parsed[1])
     if not parsed[2]:
         return number
-    given, wanted = _UNITS.get(parsed[2]), _UNITS.get(unit or "")
+    given, wanted = UNITS.get(parsed[2]), UNITS.get(unit or "")
     if given is None or wanted is None or given[0] != wanted[0]:
         return None
     return number * given[1] / wanted[1]

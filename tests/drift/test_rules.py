@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
+from support.changed import added, altered, removed
 
 from chalicelib.drift.diff import Change, Operation, unreadable
 from chalicelib.drift.judge import Direction, Severity, judge, load
@@ -12,20 +13,6 @@ RULES = load()
 
 W, N, X = Direction.WIDENS, Direction.NARROWS, Direction.NEUTRAL
 CRITICAL, HIGH, MEDIUM, LOW, INFO = Severity
-
-
-def altered(kind, name, attribute, before, after, **rest):
-    old = {key: value for key, value in {**rest, attribute: before}.items() if value is not None}
-    new = {key: value for key, value in {**rest, attribute: after}.items() if value is not None}
-    return Change(Operation.ALTERED, kind, name, attribute, before, after, old, new)
-
-
-def added(kind, name, **attributes):
-    return Change(Operation.ADDED, kind, name, "", None, attributes, None, attributes)
-
-
-def removed(kind, name, **attributes):
-    return Change(Operation.REMOVED, kind, name, "", attributes, None, attributes, None)
 
 
 def setting(name, before, after, **rest):
