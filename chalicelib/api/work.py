@@ -125,7 +125,7 @@ def _propose(bench: Bench, one: Job) -> _Deed:
     source = bench.open_source(target)
     with desk.locks.hold(target.lock):
         since = timestamp(desk.clock.now())
-        taken, reading = scan.look(source, _quiet)
+        taken, reading = scan.to_sign(source, _quiet)
         taken, leases = explained.lasting(desk, target, taken, reading, since)
         now = approval.propose(
             desk,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from chalicelib.aws.failures import translated
+from chalicelib.aws.failures import translated, understood
 from chalicelib.drift.opinion import Opinion
 from chalicelib.kernel.errors import HoldfastError, NotPermitted
 
@@ -44,7 +44,8 @@ class Analyzer:
         if self._failures >= MAX_FAILURES:
             return Opinion(None, f"not asked any more: {self._why}")
         try:
-            with translated("ask Access Analyzer", NotPermitted):
+            action = "ask Access Analyzer"
+            with translated(action, NotPermitted), understood(action):
                 answer = self._client(SERVICE).check_no_new_access(
                     newPolicyDocument=msgspec.json.encode(new).decode(),
                     existingPolicyDocument=msgspec.json.encode(existing).decode(),

@@ -15,12 +15,18 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from chalicelib.aws import failures
-from chalicelib.aws.failures import translated
+from chalicelib.aws.failures import translated, understood
 from chalicelib.drift.snapshot import Object, unreadable
 from chalicelib.drift.source import Query
 from chalicelib.kernel import canon
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import HoldfastError, NotPermitted, Overdue, StoreUnavailable
+from chalicelib.kernel.errors import (
+    HoldfastError,
+    NotPermitted,
+    Overdue,
+    StoreUnavailable,
+    Unsupported,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,8 +56,14 @@ class _Gap(NamedTuple):
     attributes: tuple[str, ...]
 
 
+# What every account has: there it is no answer.
+_ALWAYS_THERE: Final = frozenset({
+    "DescribeAvailabilityZones", "GetAccountAuthorizationDetails", "GetCallerIdentity",
+})  # fmt: skip
+
+
 class NothingThere(Exception):
-    """AWS says that what was asked for is not there, which is an answer."""
+    """AWS says that what was asked for is not there, which is an answer to who expects it."""
 
 
 class Asker:
@@ -80,7 +92,8 @@ class Asker:
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """One answer.
 
-        Raises: NotPermitted, where AWS refuses; Overdue; StoreUnavailable; NothingThere.
+        Raises: NotPermitted, where AWS refuses; Overdue; StoreUnavailable; NothingThere;
+        Unsupported, for an answer that is not of its form.
         """
         self._count(service, operation, parameters, 0)
         answer = self._answer(service, operation, parameters)
@@ -92,10 +105,15 @@ class Asker:
     ) -> Iterator[dict[str, Any]]:
         """The elements of ``items`` (``AccessKeyMetadata``) of all pages, one page in memory.
 
-        Raises: as :meth:`call`, while it goes.
+        Raises: as :meth:`call`, while it goes; Unsupported, for an answer without ``items``.
         """
         for answer in self.answers(service, operation, **parameters):
-            found = answer.get(items) or []
+            found = answer.get(items)
+            if found is None:  # AWS says an empty list, where there is nothing
+                raise Unsupported(
+                    f"{service}:{operation} answered without {items}",
+                    next_step="scan again; if it stays, report this defect",
+                )
             self.counted(service, operation, len(found))
             yield from found
 
@@ -106,14 +124,17 @@ class Asker:
         """
         self._count(service, operation, parameters, 0)
         more: dict[str, Any] = {}
+        seen: set[str] = set()
         for _ in range(MAX_PAGES):
             pages = [self._answer(service, operation, {**parameters, **more})]
             following = _following(pages[0], f"{service}:{operation}")
             yield pages.pop()  # whoever asked has the only reference to it
             if not following:
                 return
-            if following == more:
+            place = "\n".join(map(str, following.values()))
+            if place in seen:
                 raise _unending(f"{service}:{operation} gives the same page again and again")
+            seen.add(place)
             more = following
         raise _unending(f"{service}:{operation} gave more than {MAX_PAGES} pages")
 
@@ -134,8 +155,13 @@ class Asker:
             yield
         except Overdue:
             raise
-        except HoldfastError as error:
-            self.lacks(kind, error.message, needs=needs, partial=partial, attributes=attributes)
+        except (HoldfastError, NothingThere) as error:
+            reason = (
+                error.message
+                if isinstance(error, HoldfastError)
+                else f"{error}: AWS says that it is not there"
+            )
+            self.lacks(kind, reason, needs=needs, partial=partial, attributes=attributes)
 
     def lacks(
         self,
@@ -203,11 +229,12 @@ class Asker:
             )
         self.calls += 1
         method = getattr(self._client(service), xform_name(operation))
-        with translated(f"read {service}:{operation}", NotPermitted):
+        action = f"read {service}:{operation}"
+        with translated(action, NotPermitted), understood(action):
             try:
                 answer: dict[str, Any] = method(**parameters)
             except ClientError as error:
-                if failures.code(error) in _ABSENT:
+                if failures.code(error) in _ABSENT and operation not in _ALWAYS_THERE:
                     raise NothingThere(operation) from None
                 raise
         if not self.answered_at:
@@ -232,6 +259,6 @@ def _date(answer: dict[str, Any]) -> str:
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         at: datetime = parsedate_to_datetime(headers["date"])
-    except (KeyError, TypeError, ValueError):
+        return timestamp(at)
+    except (KeyError, TypeError, ValueError, OverflowError):
         return ""
-    return timestamp(at)

@@ -6,6 +6,7 @@ which AWS's support finds the call. Never what was sent, nor AWS's own text wher
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +29,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from chalicelib.kernel.errors import KeyUnusable, StoreUnavailable
+from chalicelib.kernel.errors import KeyUnusable, StoreUnavailable, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +79,13 @@ _CREDENTIALS: Final = (
     SSOError,
 )
 _CHECK: Final = "aws sts get-caller-identity"
+# What botocore's parsers let out for answers that are not of the service's form, of a page of a
+# proxy's, a moment or number that is none, nesting without end. Source: botocore.parsers.
+_NOT_OF_FORM: Final = (
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError,
+)  # fmt: skip
+_NO_CODE = re.compile(r"[^A-Za-z0-9._:/-]")
+_MAX_CODE: Final = 100  # characters; AWS's longest have about 60
 
 
 @contextmanager
@@ -99,9 +107,33 @@ def translated(action: str, refused: type[HoldfastError] = StoreUnavailable) -> 
         raise _unsent(action, error) from error
 
 
+@contextmanager
+def understood(action: str) -> Iterator[None]:
+    """A block of one call, whose answer botocore may not be able to parse.
+
+    Raises: Unsupported then, without a word of the answer. Nothing else may be in the block.
+    """
+    try:
+        yield
+    except BotoCoreError:
+        raise  # some are ValueErrors too
+    except _NOT_OF_FORM as error:
+        raise Unsupported(
+            f"cannot {action}: the answer is not of the service's form ({type(error).__name__})",
+            next_step="check that the endpoint, or the proxy before it, is AWS's; then try again",
+        ) from None
+
+
 def code(error: ClientError) -> str:
-    """AWS's name of an error, e.g. ``NoSuchKey``; without the ``KMS.`` that S3 puts before."""
-    return str(error.response.get("Error", {}).get("Code", "")).removeprefix("KMS.")
+    """AWS's name of an error, e.g. ``NoSuchKey``; without the ``KMS.`` that S3 puts before.
+
+    Whoever answers may write anything there: it is cut, and without what no name has.
+    """
+    return _plain(error.response.get("Error", {}).get("Code", "")).removeprefix("KMS.")
+
+
+def _plain(told: object) -> str:
+    return _NO_CODE.sub("", str(told)[:_MAX_CODE])
 
 
 def status(error: ClientError) -> int:
@@ -122,7 +154,7 @@ def _answered(action: str, error: ClientError, refused: type[HoldfastError]) -> 
     told = error.response.get("ResponseMetadata", {})
     text = (
         f"cannot {action}: {error.operation_name} answered {name or 'an error'} "
-        f"(HTTP {number or '?'}, request {told.get('RequestId', '?')})"
+        f"(HTTP {number or '?'}, request {_plain(told.get('RequestId', '?')) or '?'})"
     )
     if name in _KEYS:
         return KeyUnusable(text, next_step=_KEYS[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.aws.asker import NothingThere
 from chalicelib.kernel.errors import HoldfastError, Overdue, Unsupported
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from chalicelib.drift.snapshot import Key, Object
 
 
+_TWICE: Final = "AWS shows two of one name, with different attributes"
+
+
 class Gathered:
     """Objects by their keys, and who is asked for more. ``owner``: "kind name", their parent."""
 
@@ -24,9 +27,13 @@ class Gathered:
         self.objects: dict[Key, Object] = {}
 
     def add(self, *found: Object) -> None:
-        """Keep objects; of two with one name, which AWS does not have, the first."""
+        """Keep objects; of two with one name, the first: where they differ, the kind is a gap.
+
+        AWS has no two; an answer has, where things moved between its pages.
+        """
         for one in found:
-            self.objects.setdefault(one.key, one)
+            if self.objects.setdefault(one.key, one).attributes != one.attributes:
+                self.ask.lacks(one.kind, _TWICE, needs="another scan", partial=True)
 
     def one(self, operation: str, items: str, asked: Mapping[str, str]) -> dict[str, Any]:
         """The one element that RDS answers with. Raises: as ``Asker.call``; Unsupported."""

@@ -35,7 +35,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from chalicelib.aws import iam_credentials, iam_objects
+from chalicelib.aws import iam_credentials, iam_objects, rds_objects
 from chalicelib.aws.asker import NothingThere
 from chalicelib.aws.iam_credentials import Report
 from chalicelib.aws.iam_objects import Details, is_aws_managed, policy_name
@@ -84,7 +84,10 @@ T = TypeVar("T")
 
 
 class IamSource:
-    """The identities of one account. ``reach``: who can reach databases; drift.iam's by default."""
+    """The identities of one account. ``reach``: who can reach databases; drift.iam's by default.
+
+    ``conceal`` turns what looks like a secret in a tag into what may be stored in its place.
+    """
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class IamSource:
         reference: Index,
         now: Callable[[], datetime],
         reach: Reach | None = None,
+        conceal: Callable[[str], str] = lambda _value: "(concealed)",
     ) -> None:
         self._account = account
         self._asker = asker
@@ -102,6 +106,7 @@ class IamSource:
         self._reference = reference
         self._now = now
         self._reach = reach
+        self._conceal = conceal
 
     def read(self, progress: Progress) -> Reading:
         """Look once.
@@ -115,6 +120,9 @@ class IamSource:
         _roles(asker, details)
         objects = [*_account(asker, self._account), *_profiles(asker)]
         objects += _Credentials(asker, details, now, progress).read()
+        for said in (*details.users.values(), *details.roles.values()):
+            if "tags" in said:
+                said["tags"] = rds_objects.concealed(said["tags"], self._conceal)
         objects += details.objects
         reach = self._reach or _reach()
         objects += reach(objects, self._databases, self._reference)

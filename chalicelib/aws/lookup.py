@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from chalicelib.aws.failures import translated
+from chalicelib.aws.failures import translated, understood
 from chalicelib.drift.who import Event, Principal, Told
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import ConfigError, Malformed, NotPermitted, Overdue
@@ -117,7 +117,8 @@ class CloudTrail:
             "MaxResults": _PAGE,
             **({"NextToken": more} if more else {}),
         }
-        with translated("look up events in CloudTrail", NotPermitted):
+        action = "look up events in CloudTrail"
+        with translated(action, NotPermitted), understood(action):
             answer: dict[str, Any] = self._client.lookup_events(**question)
         return answer
 

@@ -8,9 +8,11 @@ cluster. Text in answers was written by whoever may tag or describe a resource: 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.drift.snapshot import Object
+from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Unsupported
 
 if TYPE_CHECKING:
@@ -155,10 +157,7 @@ def _waiting(pending: Mapping[str, Any]) -> Iterable[str]:
         if name in _UNNAMED_VALUE:
             yield attribute
         elif isinstance(value, dict):
-            parts = (f"{key} {', '.join(names(each))}" for key, each in sorted(value.items()))
-            yield f"{attribute}: {'; '.join(parts)}"
-        elif isinstance(value, list):
-            yield attribute
+            yield f"{attribute}: {_shown(value)}"
         else:
             yield f"{attribute} {_shown(value)}"
 
@@ -247,12 +246,18 @@ def shares(snapshot: Mapping[str, Any], attributes: Iterable[Mapping[str, Any]])
 
 def tags(rows: Iterable[Mapping[str, Any]], conceal: Callable[[str], str]) -> dict[str, str]:
     """Tags by key; those that look like secrets are concealed. Raises: Unsupported."""
-    found = {}
-    for one in rows:
-        key, value = needed(one, "Key"), text(one.get("Value") or "")
-        secret = SECRET_NAME.search(key) or SECRET_TEXT.search(value)
-        found[key] = conceal(value) if value and secret else value
-    return found
+    found = {needed(one, "Key"): text(one.get("Value") or "") for one in rows}
+    return concealed(found, conceal)
+
+
+def concealed(values: Mapping[str, str], conceal: Callable[[str], str]) -> dict[str, str]:
+    """Texts by key; those that look like secrets are concealed."""
+    return {
+        key: conceal(value)
+        if value and (SECRET_NAME.search(key) or SECRET_TEXT.search(value))
+        else value
+        for key, value in values.items()
+    }
 
 
 def needed(answer: Mapping[str, Any], key: str) -> str:
@@ -298,8 +303,15 @@ def _scalar(value: object) -> bool | int | str:
 
 
 def _shown(value: object) -> str:
+    """A value of any of the forms that botocore gives, in words. Raises: Unsupported."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if isinstance(value, list):
+        return ", ".join(sorted(map(_shown, value)))
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {_shown(each)}" for key, each in sorted(value.items()))
     return str(value) if isinstance(value, int | float) else text(value)
 
 

@@ -101,6 +101,7 @@ class RdsSource:
             read_at=ask.answered_at or timestamp(self._now()),
             committed={},
             dropped={},
+            missing=look.missing,
         )
 
 
@@ -122,6 +123,7 @@ class _Look:
         self._rows: dict[str, dict[str, Any]] = {}  # by parameter
         self._groups_asked: set[str] = set()
         self._lost_groups = False
+        self.missing = ""  # as of ``Reading``
 
     def read(
         self,
@@ -134,6 +136,7 @@ class _Look:
             arn = self._machines()
         except NothingThere:
             arn = self._arn_of_nothing()
+            self.missing = f"AWS has no {arn}"
             self._shares()  # snapshots stay
             progress(self._found.owner, _STEPS, _STEPS)
             return arn, list(self._found.objects.values())

@@ -19,7 +19,7 @@ from chalicelib.drift import approval, state
 from chalicelib.drift.baseline import Predicate
 from chalicelib.drift.explained import lasting
 from chalicelib.drift.finding import Disposition, Finding
-from chalicelib.drift.scan import look
+from chalicelib.drift.scan import to_sign
 from chalicelib.kernel import names
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NoBaseline, NotFound
@@ -57,7 +57,7 @@ def _propose_here(target: str, asked: Propose) -> tuple[Baseline, list[str]]:
     with held.desk.locks.hold(one.lock):
         since = timestamp(held.desk.clock.now())
         with reading(one.stream) as progress:
-            taken, look_at = look(source, progress)
+            taken, look_at = to_sign(source, progress)
         taken, leases = lasting(held.desk, one, taken, look_at, since)
         now = approval.propose(
             held.desk,

@@ -32,6 +32,7 @@ from chalicelib.kernel.errors import (
     CouldNotTell,
     HoldfastError,
     NoBaseline,
+    NotFound,
     Unsupported,
     VerificationFailed,
 )
@@ -138,6 +139,17 @@ def look(source: Source, progress: Callable[..., None]) -> Look:
         raise Unsupported(f"what was read is no snapshot: {error}") from error
 
 
+def to_sign(source: Source, progress: Callable[..., None]) -> Look:
+    """As :func:`look`, for a baseline. Raises: as it; NotFound, where the target is not there."""
+    seen = look(source, progress)
+    if seen.reading.missing:
+        raise NotFound(
+            f"nothing to sign for: {seen.reading.missing}",
+            next_step="correct the name, region, account or role_arn of the target in the settings",
+        )
+    return seen
+
+
 def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
     """The target's baseline in force. Raises: NoBaseline; VerificationFailed, and which step."""
     signed = now.baseline
@@ -229,7 +241,7 @@ class _Scan:
             raise AnotherSystem(
                 f"the baseline of {self.target.stream} is of {self.held.predicate.identity}, "
                 f"and this is {found}",
-                next_step="correct the DSN, or propose a baseline of what it leads to now",
+                next_step="correct the target in the settings, or propose a baseline of this one",
             )
 
     def _keep(self, seen: Look) -> None:

@@ -30,6 +30,8 @@ class Reading(msgspec.Struct, frozen=True):
     ``system``: where and as whom it was read (host, port, database, user, version), no secret.
     ``queries``: in the order in which they ran, ``texts``: what they said, by their digests.
     ``read_at``: the server's time of the snapshot.
+    ``missing``: that what the target is named after is not there, and where it was looked for, in
+    words; empty where it is. Nobody can sign for that.
     ``committed``: when the catalogue row behind an object was last committed (RFC 3339, see
     kernel.clock), where the server keeps commit timestamps. ``dropped``: for an object, when
     parts of it were dropped (columns of a table), likewise.
@@ -43,6 +45,7 @@ class Reading(msgspec.Struct, frozen=True):
     committed: dict[Key, str]
     dropped: dict[Key, list[str]]
     texts: dict[str, str] = {}
+    missing: str = ""
 
 
 class Source(Protocol):

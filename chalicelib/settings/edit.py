@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from chalicelib.kernel import names
 from chalicelib.kernel.errors import ConfigError, StoreUnavailable, UsageError
 from chalicelib.settings import (
     FILE_NAME,
@@ -190,7 +191,12 @@ def without_target(settings: Settings, slug: str) -> str:
         settings.file,
         targets={name: one for name, one in settings.file.targets.items() if name != slug},
     )
-    check_databases(settings.path, due.targets)
+    for name, one in due.targets.items():
+        if one.database_target and names.target(one.database_target).slug == slug:
+            raise ConfigError(
+                f"{settings.path}: [targets.{name}] is compared with {slug}: database_target",
+                next_step=f"take database_target out of [targets.{name}], or remove that first",
+            )
     old = settings.path.read_text()
     kept, ours = [], False
     for line in old.splitlines(keepends=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import urllib.parse
 from typing import TYPE_CHECKING, Final
@@ -30,7 +31,12 @@ _ENVIRONMENT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,2048}")
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _ROLE_ARN: Final = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,576}")
-_ENDPOINT: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,300}/?")
+_LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
+_ENDPOINT: Final = re.compile(
+    rf"https?://(?=.{{1,300}}\Z)(?:{_LABEL}(?:\.{_LABEL})*|\[(?P<v6>[0-9A-Fa-f:.]{{2,45}})\])"
+    r"(?::(?P<port>[0-9]{1,5}))?/?"
+)
+_MAX_PORT: Final = 65_535
 # Source: RDS API reference, CreateDBInstance and CreateDBCluster: letters, digits and hyphens.
 _RDS_NAME: Final = re.compile(r"[a-z](?:-?[a-z0-9])*")
 _MAX_RDS_NAME: Final = 63
@@ -136,8 +142,19 @@ def _check_aws(where: str, section: TargetSection) -> None:
         raise ConfigError(f"{where}: region: expected one like eu-central-1")
     if section.role_arn and not _ROLE_ARN.fullmatch(section.role_arn):
         raise ConfigError(f"{where}: role_arn: expected arn:aws:iam::ACCOUNT:role/NAME")
-    if section.endpoint and not _ENDPOINT.fullmatch(section.endpoint):
+    if section.endpoint and not is_endpoint(section.endpoint):
         raise ConfigError(f"{where}: endpoint: expected a URL of a host, with nothing behind it")
+
+
+def is_endpoint(text: str) -> bool:
+    """Whether it is the URL of a host, with a port or none, and nothing behind it."""
+    found = _ENDPOINT.fullmatch(text)
+    if found is None or int(found["port"] or 0) > _MAX_PORT:
+        return False
+    try:
+        return found["v6"] is None or ipaddress.IPv6Address(found["v6"]).version > 0
+    except ValueError:
+        return False
 
 
 def _check_iam(where: str, section: TargetSection) -> None:

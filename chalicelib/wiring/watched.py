@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from botocore import handlers
 
 from chalicelib import settings
 from chalicelib.aws import session
 from chalicelib.aws.asker import Asker
-from chalicelib.aws.failures import translated
-from chalicelib.kernel.errors import AnotherSystem, AuthenticationFailed
+from chalicelib.aws.failures import translated, understood
+from chalicelib.kernel.errors import AnotherSystem, AuthenticationFailed, Overdue
 from chalicelib.wiring import concealed, needs_aws
 
 if TYPE_CHECKING:
@@ -31,7 +33,11 @@ SESSION_SECONDS = 3_600  # the most of a role that another role assumes; STS, As
 GLOBAL = "us-east-1"  # IAM is there, whichever region is asked
 MAX_SECONDS = 900.0  # of a reading
 TRAIL_SECONDS = 30.0  # of a scan's time for CloudTrail
+ANALYZER_SECONDS = 60.0  # of a scan's time for Access Analyzer, 400 calls at the most
 PACE_SECONDS = 0.5  # between questions. Source: CloudTrail, LookupEvents: two a second
+# A scan goes on without their answers, and waits for them at its end, where little time is left.
+_ASKED_BESIDE = frozenset({"accessanalyzer", "cloudtrail"})
+_BESIDE: dict[str, Any] = {"attempts": 3, "read_seconds": 5.0}
 _PARTITIONS = {
     "cn-": "aws-cn",
     "us-gov-": "aws-us-gov",
@@ -48,16 +54,25 @@ class Clients:
     region: str
     endpoint: str
     role_arn: str
+    seconds: float = MAX_SECONDS
+    _end: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._end = time.monotonic() + self.seconds
 
     @classmethod
-    def of(cls, loaded: Settings, section: TargetSection) -> Clients:
-        """Those of a target: its own region and endpoint, else those of ``[aws]``."""
+    def of(cls, loaded: Settings, section: TargetSection, seconds: float = MAX_SECONDS) -> Clients:
+        """Those of a target: its own region and endpoint, else those of ``[aws]``.
+
+        ``seconds``: from now on, in which they send anything, also what botocore tries again.
+        """
         own = loaded.file.aws
         other = GLOBAL if section.kind == settings.IAM else ""
         return cls(
             region=section.region or (own.region if own else "") or session.region() or other,
             endpoint=section.endpoint or (own.endpoint if own else ""),
             role_arn=section.role_arn,
+            seconds=seconds,
         )
 
     def __call__(self, service: str, region: str = "") -> Any:
@@ -70,17 +85,38 @@ class Clients:
 
         @functools.cache
         def make(service: str, region: str) -> Any:
-            return session.client(
-                service, region=region, endpoint=self.endpoint or None, credentials=credentials
-            )
+            return self._new(service, region, credentials)
 
         return make
+
+    def _new(self, service: str, region: str, credentials: Mapping[str, str] | None = None) -> Any:
+        found = session.client(
+            service,
+            region=region,
+            endpoint=self.endpoint or None,
+            credentials=credentials,
+            **_BESIDE if service in _ASKED_BESIDE else {},
+        )
+        found.meta.events.register("before-send", self._in_time)
+        if service == "iam":
+            # It decodes documents, and of two members with one name keeps the last.
+            found.meta.events.unregister("after-call.iam", handlers.json_decode_policies)
+        return found
+
+    def _in_time(self, **_: Any) -> None:
+        """Raises: Overdue, before anything is sent too late; a retry is sent too."""
+        if time.monotonic() > self._end:
+            raise Overdue(
+                f"AWS did not answer within the {self.seconds:.0f} seconds that there were",
+                next_step="scan again; check the network, the endpoint and VPC endpoints",
+            )
 
     def _credentials(self) -> dict[str, str] | None:
         if not self.role_arn:
             return None
-        sts = session.client("sts", region=self.region, endpoint=self.endpoint or None)
-        with translated(f"assume {self.role_arn}", AuthenticationFailed):
+        sts = self._new("sts", self.region)
+        action = f"assume {self.role_arn}"
+        with translated(action, AuthenticationFailed), understood(action):
             answer = sts.assume_role(
                 RoleArn=self.role_arn, RoleSessionName=SESSION, DurationSeconds=SESSION_SECONDS
             )
@@ -92,10 +128,10 @@ def source(services: Services, target: Target, seconds: float | None) -> Source:
     """The reader of an account, or of an instance or cluster. Raises: ConfigError."""
     needs_aws()
     section = services.settings.file.targets[target.slug]
-    most = MAX_SECONDS if seconds is None else min(MAX_SECONDS, seconds)
+    most = MAX_SECONDS if seconds is None else min(MAX_SECONDS, _of_reading(section, seconds))
 
     def asker() -> Asker:
-        clients = Clients.of(services.settings, section)
+        clients = Clients.of(services.settings, section, most)
         return Asker(clients, monotonic=time.monotonic, seconds=most)
 
     if section.kind == settings.IAM:
@@ -108,6 +144,7 @@ def source(services: Services, target: Target, seconds: float | None) -> Source:
             databases=databases(services.settings, section),
             reference=reference.packaged(),
             now=services.desk.clock.now,
+            conceal=concealed(services.secret),
         )
     from chalicelib.aws.rds_source import RdsSource  # noqa: PLC0415 - likewise
 
@@ -120,6 +157,12 @@ def source(services: Services, target: Target, seconds: float | None) -> Source:
         conceal=concealed(services.secret),
     )
     return _InAccount(found, section.account) if section.account else found
+
+
+def _of_reading(section: TargetSection, seconds: float) -> float:
+    """What of a scan's time is left for reading: others are asked after it, on the same clock."""
+    beside = TRAIL_SECONDS + (ANALYZER_SECONDS if section.access_analyzer else 0.0)
+    return max(seconds / 2, seconds - beside)
 
 
 class _InAccount:
@@ -189,7 +232,7 @@ def trail(loaded: Settings, target: Target) -> CloudTrail | None:
         return None
     from chalicelib.aws import lookup  # noqa: PLC0415 - only where it is asked
 
-    clients = Clients.of(loaded, section)
+    clients = Clients.of(loaded, section, TRAIL_SECONDS)
     region = lookup.region(section.kind, clients.region, partition(clients.region))
     return lookup.CloudTrail(
         clients("cloudtrail", region),
@@ -206,4 +249,4 @@ def opinion(loaded: Settings, target: Target) -> SecondOpinion | None:
         return None
     from chalicelib.aws.analyzer import Analyzer  # noqa: PLC0415 - only where it is asked
 
-    return Analyzer(Clients.of(loaded, section))
+    return Analyzer(Clients.of(loaded, section, ANALYZER_SECONDS))

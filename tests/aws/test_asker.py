@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from chalicelib.aws import asker as module
 from chalicelib.aws.asker import Asker, NothingThere
 from chalicelib.kernel import canon
-from chalicelib.kernel.errors import NotPermitted, Overdue, StoreUnavailable
+from chalicelib.kernel.errors import NotPermitted, Overdue, StoreUnavailable, Unsupported
 
 
 class Client:
@@ -159,12 +159,25 @@ def test_a_throttled_question_is_a_gap_and_time_that_is_over_is_none():
 
 def test_that_nothing_is_there_is_an_answer_to_a_question_that_was_asked():
     asking, _ = asker(error("NoSuchEntity", 404))
-    with pytest.raises(NothingThere), asking.gap("iam_role", needs="x"):
+    with pytest.raises(NothingThere):
         asking.call("iam", "ListRoles", RoleName="web")
     assert asking.gaps == []
     (query,) = asking.queries
     assert (query.name, query.rows) == ("iam:ListRoles", 0)
     assert json.loads(asking.texts[query.sha256])["parameters"] == [{"RoleName": "web"}]
+
+
+def test_that_nothing_is_there_is_a_gap_where_nobody_expects_it():
+    asking, _ = asker(error("NoSuchEntity", 404))
+    with asking.gap("iam_role", needs="x"):
+        list(asking.pages("iam", "ListRoles", "Roles"))
+    assert [one.name for one in asking.gaps] == ["iam_role"]
+
+
+def test_an_answer_without_its_list_is_not_an_empty_one():
+    asking, _ = asker({"IsTruncated": False})
+    with pytest.raises(Unsupported, match="iam:ListRoles answered without Roles"):
+        list(asking.pages("iam", "ListRoles", "Roles"))
 
 
 def test_a_refusal_outside_a_gap_is_raised():
@@ -178,6 +191,7 @@ def test_a_refusal_outside_a_gap_is_raised():
     [
         ("Thu, 01 Oct 2026 02:00:00 GMT", "2026-10-01T02:00:00.000000Z"),
         ("yesterday", ""),
+        ("Thu, 01 Oct 2026 02:00:00 -0000", ""),  # of no zone
         (None, ""),
     ],
 )

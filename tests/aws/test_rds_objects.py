@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from chalicelib.kernel.errors import Unsupported
 
 SECRET = "hunter2hunter2"
 GROUP = "sg-1"
+UNTIL = datetime(2030, 1, 2, tzinfo=UTC)
 
 
 def hidden(text):
@@ -91,10 +94,13 @@ def test_what_waits_is_told_with_its_value_and_never_the_password():
         "EngineVersion": "16.4", "IAMDatabaseAuthenticationEnabled": False, "MultiAZ": True,
         "BackupRetentionPeriod": 0, "MasterUserPassword": SECRET, "Port": 5433,
         "PendingCloudwatchLogsExports": {"LogTypesToDisable": ["postgresql"]}, "Iops": None,
-        "ProcessorFeatures": [], "SomethingNew": 1.5,
+        "ProcessorFeatures": [{"Name": "coreCount", "Value": "2"}], "SomethingNew": 1.5,
+        "CertificateDetails": {"CAIdentifier": "rds-ca", "ValidTill": UNTIL},
     }  # fmt: skip
     assert instance(PendingModifiedValues=pending)["pending"] == [
-        "SomethingNew 1.5", "backup_retention_days 0", "engine_version 16.4",
+        "CertificateDetails: CAIdentifier rds-ca; ValidTill 2030-01-02T00:00:00.000000Z",
+        "ProcessorFeatures Name coreCount; Value 2", "SomethingNew 1.5",
+        "backup_retention_days 0", "engine_version 16.4",
         "iam_authentication false", "log_exports: LogTypesToDisable postgresql",
         "master_password", "multi_az true", "port 5433",
     ]  # fmt: skip

@@ -146,7 +146,7 @@ def test_targets_of_aws_are_added_and_named_without_their_kind(holdfast):
         assert holdfast("drift", "ls", name, "--json").json == []
         (record,) = holdfast("evidence", "ls", "--target", name, "--json").json
         assert record["stream"] == "iam:people"
-    assert "there is no database" in holdfast("target", "remove", "orders", expect=2).err
+    assert "compared with orders" in holdfast("target", "remove", "orders", expect=2).err
     holdfast("target", "remove", "orders-rds")
     holdfast("target", "remove", "orders")
     assert [one["target"] for one in holdfast("target", "ls", "--json").json] == ["iam:people"]

@@ -8,11 +8,14 @@ import pytest
 from support.aws import ACCOUNT, Fault, StrictAws
 
 from chalicelib import settings, wiring
+from chalicelib.aws import session
 from chalicelib.aws.lookup import CloudTrail
+from chalicelib.drift import scan
 from chalicelib.drift.desk import Target
-from chalicelib.kernel.errors import AnotherSystem, AuthenticationFailed, ConfigError
+from chalicelib.kernel.errors import AnotherSystem, AuthenticationFailed, ConfigError, NotFound
 from chalicelib.kernel.record import Actor
 from chalicelib.settings import edit
+from chalicelib.settings.target import is_endpoint
 from chalicelib.wiring import watched
 
 ANA = Actor("ana", "os")
@@ -55,7 +58,7 @@ def quiet(*_):
 
 
 def instance(aws, name="orders"):
-    aws.client("rds", region_name="eu-central-1").create_db_instance(
+    aws.client("rds").create_db_instance(
         DBInstanceIdentifier=name,
         Engine="postgres",
         DBInstanceClass="db.t3.micro",
@@ -87,9 +90,11 @@ def test_a_role_that_cannot_be_assumed_is_told_by_its_name(aws, installed):
 
 def test_an_instance_in_another_account_is_another_system(aws, installed):
     instance(aws)
-    where = {"kind": "rds", "instance": "orders", "region": "eu-central-1"}
+    where = {"kind": "rds", "instance": "orders", "region": "us-east-1"}
     services, target = installed("here", account=ACCOUNT, **where)
-    assert services.reader(target).read(quiet).identity.startswith("instance arn:aws:rds:eu-")
+    reading = services.reader(target).read(quiet)
+    assert reading.identity == f"instance arn:aws:rds:us-east-1:{ACCOUNT}:db:orders"
+    assert ("rds_instance", "orders") in {one.key for one in reading.objects}
     services, target = installed("there", account="999999999999", **where)
     with pytest.raises(AnotherSystem, match="the settings say 999999999999"):
         services.reader(target).read(quiet)
@@ -127,3 +132,65 @@ def test_secrets_of_all_targets_are_what_leads_to_databases(installed):
     assert services.host(target) == f"aws {ACCOUNT} cn-north-1"
     with pytest.raises(ConfigError, match="no database"):
         services.dsn(target)
+
+
+def test_nobody_is_asked_to_sign_for_an_instance_that_is_not_there(aws, installed):
+    instance(aws)
+    for slug, region, name in (("typo", "us-east-1", "ordres"), ("there", "eu-west-1", "orders")):
+        services, target = installed(slug, kind="rds", instance=name, region=region)
+        with pytest.raises(NotFound, match=f"AWS has no arn:aws:rds:{region}:{ACCOUNT}:db:{name}"):
+            scan.to_sign(services.reader(target), quiet)
+    services, target = installed("right", kind="rds", instance="orders", region="us-east-1")
+    assert scan.to_sign(services.reader(target), quiet).snapshot.objects
+
+
+def test_an_account_is_the_same_whoever_decodes_its_documents(aws, installed):
+    trust = {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}
+    aws.client("iam").create_role(
+        RoleName="web",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", **trust}),
+        Tags=[{"Key": "password", "Value": "hunter2hunter2"}],
+    )
+    services, target = installed("us", kind="iam", account=ACCOUNT)
+    found = {one.key: one.attributes for one in services.reader(target).read(quiet).objects}
+    role = found["iam_role", "web"]
+    assert role["trust"]["Statement"][0]["Principal"] == "*"
+    assert role["tags"]["password"].startswith("(concealed ")
+
+
+def test_what_is_asked_after_reading_has_time_left():
+    for analyzer, left in ((False, 210.0), (True, 150.0)):
+        section = settings.TargetSection(kind="iam", account=ACCOUNT, access_analyzer=analyzer)
+        assert watched._of_reading(section, 240.0) == left
+        assert watched._of_reading(section, 20.0) == 10.0
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://[", "http://a:99999", "http://a:b", "http://-", "http://..", "http://a b", "http://:1",
+     "http://[::1", "http://[::g]", "http://me:pw@host", "http://host/path", "http://a\n", "ftp://a"],
+)  # fmt: skip
+def test_an_endpoint_is_a_host_and_nothing_else(installed, endpoint):
+    path = installed("us", kind="iam", account=ACCOUNT)[0].settings.path
+    section = settings.TargetSection(kind="iam", account=ACCOUNT, endpoint=endpoint)
+    with pytest.raises(ConfigError, match="endpoint: expected a URL"):
+        edit.check_new_target(settings.load(path), "them", section)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://a", "https://a.b-c:1/", "http://[::1]:65535", "http://127.0.0.1"]
+)
+def test_an_endpoint_that_clients_take(endpoint):
+    assert is_endpoint(endpoint)
+    assert session.client("sts", region="us-east-1", endpoint=endpoint)
+
+
+def test_a_database_that_is_compared_with_is_not_removed(installed):
+    services, _ = installed("us", kind="iam", account=ACCOUNT)
+    path = services.settings.path
+    edit.add_target(settings.load(path), "orders", settings.TargetSection(dsn_env="ORDERS"))
+    rds = settings.TargetSection(kind="rds", instance="orders", database_target="orders")
+    edit.add_target(settings.load(path), "orders-rds", rds)
+    with pytest.raises(ConfigError, match="is compared with orders") as caught:
+        edit.without_target(settings.load(path), "orders")
+    assert "database_target" in caught.value.next_step

@@ -66,7 +66,8 @@ class _Account:
         self.trusts: dict[int, Trust] = {
             place: trusts.trust(one.trust) for place, one in enumerate(people) if one.kind == "role"
         }
-        self.own: dict[str, list[int]] = {}  # by class: who has it by himself, maybe and surely
+        # By class: who has it by himself, maybe and surely. An account may have nobody.
+        self.own: dict[str, list[int]] = {goal.label: [0, 0] for goal in self.goals}
         self._take: list[Reach] = []
         self._pass: list[Reach] = []
         self._blocked: list[Reach] = []
@@ -88,7 +89,7 @@ class _Account:
                     self.grants.reach(papers, boundary, action).sure >> place & 1
                     for action in _SELF[one.kind]
                 )
-            found = self.own.setdefault(goal.label, [0, 0])
+            found = self.own[goal.label]
             found[0] |= int(maybe) << place
             found[1] |= int(sure) << place
         self._take.append(self.grants.reach(papers, boundary, ASSUME))
@@ -113,10 +114,9 @@ class _Account:
         sure, maybe = [], []
         for place in range(count):
             take, blocked = self._take[place], self._blocked[place]
-            others = self.roles & ~(1 << place)
             alone, sent = direct[place], delegated[place]
-            sure.append((alone[0] & ~blocked.may_be_denied | sent[0] & take.sure) & others)
-            maybe.append((alone[1] & ~blocked.denied | sent[1] & take.maybe) & others)
+            sure.append(alone[0] & ~blocked.may_be_denied | sent[0] & take.sure)
+            maybe.append(alone[1] & ~blocked.denied | sent[1] & take.maybe)
         return Edges(maybe), Edges(sure)
 
     def _spreads(self) -> dict[str, tuple[Spread, int]]:

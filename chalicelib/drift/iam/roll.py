@@ -90,7 +90,9 @@ def bits(mask: int) -> Iterator[int]:
 
 
 def expression(pattern: Pattern) -> re.Pattern[str]:
-    """A regular expression for a pattern without variables that never goes back over a match.
+    """A regular expression for a pattern that never goes back over a match.
+
+    The pattern is one of ``glob.parse`` or ``glob.arn``, without variables.
 
     Between two wildcards the first match is as good as any later one: in the whole text, and in
     each of an ARN's first five components, which a run without a colon cannot leave.
