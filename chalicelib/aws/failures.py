@@ -22,6 +22,7 @@ from botocore.exceptions import (
     NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
+    ProfileNotFound,
     ReadTimeoutError,
     SSLError,
     SSOError,
@@ -74,6 +75,7 @@ _KEYS: Final = {  # KMS, "Key states of AWS KMS keys"
 _CREDENTIALS: Final = (
     NoCredentialsError,
     PartialCredentialsError,
+    ProfileNotFound,
     CredentialRetrievalError,
     TokenRetrievalError,
     SSOError,

@@ -92,16 +92,17 @@ def effective(
 def disagreements(
     found: Comparison,
     rows: Mapping[str, Mapping[str, Any]],
-    owner: str,
     conceal: Callable[[str], str],
 ) -> list[Object]:
-    """``rds_disagreement`` for each; ``rows``: of DescribeDB…Parameters, by their names."""
+    """``rds_disagreement`` for each; ``rows``: of DescribeDB…Parameters, by their names.
+
+    They are parts of nothing: whether a server answers does not make an instance another one.
+    """
     return [
         Object(
             DISAGREEMENT,
             one.parameter,
             given({
-                "of": owner,
                 "declared": _value(one.parameter, one.declared, rows[one.parameter], conceal),
                 "reported": _value(one.parameter, one.reported, rows[one.parameter], conceal),
                 "unit": one.unit or None,
@@ -112,10 +113,10 @@ def disagreements(
     ]  # fmt: skip
 
 
-def comparison(name: str, found: Comparison, owner: str) -> Object:
+def comparison(name: str, found: Comparison) -> Object:
     """``rds_comparison``: that it took place, and which parameters cannot be compared, and why."""
     uncompared = sorted(f"{parameter}: {why}" for parameter, why in found.uncompared.items())
-    return Object(COMPARISON, name, given({"of": owner, "not_compared": uncompared}))
+    return Object(COMPARISON, name, given({"not_compared": uncompared}))
 
 
 def declared(row: Mapping[str, Any], status: str) -> Declared:

@@ -308,8 +308,8 @@ class _Look:
             )
             found = compare(declared, rows)
             self._found.add(
-                *rds_parameters.disagreements(found, self._rows, self._found.owner, self._conceal),
-                rds_parameters.comparison(self._name, found, self._found.owner),
+                *rds_parameters.disagreements(found, self._rows, self._conceal),
+                rds_parameters.comparison(self._name, found),
             )
             if not found.complete:
                 self._ask.lacks(

@@ -125,7 +125,8 @@ def _tell(told: Baseline, *, as_json: bool) -> None:
         f"{told.target}: {open_one.id} proposed by {open_one.by.name}, "
         f"{open_one.objects} objects, root {open_one.root}"
     )
-    say(f"approved by {have} of {told.required} people")
+    people = "1 person" if told.required == 1 else f"{told.required} people"
+    say(f"approved by {have} of {people}")
     others = " and ".join(sorted({open_one.by.name, *open_one.people()}))
     say(
         f"next, somebody else than {others}: holdfast baseline show {slug}, then: "

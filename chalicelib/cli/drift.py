@@ -151,7 +151,7 @@ def _show_change(found: Finding) -> None:
     console.print(Text(f"\n{operation}", "bold"))
     attributes = found.after if found.before is None else found.before
     if attributes:
-        table.pairs([(f"  {plain(key)}", value) for key, value in attributes.items()])
+        table.pairs([(f"  {plain(key)}", spread(value)) for key, value in attributes.items()])
     for kind, name in found.parts:
         console.print(Text(plain(f"  with {kind} {name}")))
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from chalicelib.cli.text import clip, count, out, plain, shown, whole
 from chalicelib.drift.finding import SHORT_ID, Disposition
+from chalicelib.drift.judge import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +47,7 @@ MAX_DIFF_LINES = 6
 MAX_DIFF_COLUMNS = 36
 MIN_WORDS_COLUMNS = 20  # on however narrow a terminal
 GISTS = ("value", "definition", "type", "form", "version", "command", "by", "policy", "group")
+OF_AWS = ("iam_", "rds_", "security_group")
 MAX_REASON = 160  # characters of why a policy means more or less
 
 
@@ -199,21 +201,25 @@ def change(one: Finding) -> Text:
 
     Of a policy, what it lets through now says more than its text.
     """
-    if one.meaning is not None and one.meaning.reasons:
-        reason = clip(plain(one.meaning.reasons[0]), MAX_REASON)
-        return Text(f"{plain(one.attribute) or one.operation.value}: {reason}")
+    if one.meaning is not None:
+        reason = (one.meaning.reasons or [""])[0]
+        if not reason and one.direction is Direction.NEUTRAL:
+            reason = "it means the same"
+        if reason:
+            said = plain(one.attribute) or one.operation.value
+            return Text(f"{said}: {clip(plain(reason), MAX_REASON)}")
     match one.operation.value:
         case "added":
-            return Text(f"added{_gist(one.after)}{_with(one)}", "green")
+            return Text(f"added{_gist(one.kind, one.after)}{_with(one)}", "green")
         case "removed":
-            return Text(f"removed{_gist(one.before)}{_with(one)}", "red")
+            return Text(f"removed{_gist(one.kind, one.before)}{_with(one)}", "red")
         case "unreadable":
             return Text(shown(one.after.get("reason", ""), 200), "yellow")
         case _:
             return _altered(one)
 
 
-def _gist(attributes: Mapping[str, Any] | None) -> str:
+def _gist(kind: str, attributes: Mapping[str, Any] | None) -> str:
     """The one thing to know of an object that came or went: privileges, or a value, or a type."""
     found = attributes or {}
     if "declared" in found:
@@ -222,6 +228,8 @@ def _gist(attributes: Mapping[str, Any] | None) -> str:
         return f" {', '.join(sorted(rights))}"
     gist = next((found[key] for key in GISTS if key in found), None)
     if gist is None:
+        if kind.startswith(OF_AWS):  # there, what is true is no right: encrypted, public
+            return ""
         flags = [key for key, given in found.items() if given is True and key != "built_in"]
         return f" {', '.join(sorted(flags))}" if flags else ""
     return f" {shown(' '.join(whole(gist).split()))}"
@@ -294,6 +302,19 @@ def pairs(rows: Sequence[tuple[str, Any]], *, to: Console | None = None) -> None
         text = (
             value
             if isinstance(value, Text)
-            else Text(plain(whole(value), lines=True).replace("\n", indent))
+            else Text(
+                _within(plain(whole(value), lines=True), console, width + 2).replace("\n", indent)
+            )
         )
         console.print(Text.assemble((f"{label.ljust(width)}  ", "bold"), text))
+
+
+def _within(text: str, console: Console, indent: int) -> str:
+    """The text in lines that a terminal has room for behind an indent; in a pipe as it is."""
+    room = console.width - indent
+    if not console.is_terminal or room < MIN_WORDS_COLUMNS:
+        return text
+    return "\n".join(
+        "\n".join(textwrap.wrap(line, room, break_on_hyphens=False, drop_whitespace=False)) or line
+        for line in text.split("\n")
+    )

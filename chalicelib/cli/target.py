@@ -77,6 +77,11 @@ def add(
     if called.kind not in KINDS or (kind and called.kind != kind):
         raise UsageError(f"kind {kind or called.kind!r}; expected one of {', '.join(KINDS)}")
     in_aws = called.kind in settings.AWS_KINDS
+    if not in_aws and (account or instance or cluster):
+        raise UsageError(
+            "an account is of the kind iam, an instance or a cluster of the kind rds",
+            next_step=f"holdfast target add {called.slug} --kind {'iam' if account else 'rds'} …",
+        )
     if not (dsn_env or secret or auth or in_aws):
         raise UsageError("give --dsn-env VARIABLE, --secret NAME, or --dsn DSN with --auth rds-iam")
     wanted = approvals if approvals is not None else (PROD_APPROVALS if env == "prod" else 1)

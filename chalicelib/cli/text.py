@@ -125,7 +125,11 @@ def _ordered(statement: Any) -> Any:
 
 def count(number: int, word: str) -> str:
     """``1 approval``, ``2 approvals``."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+    if number == 1:
+        return f"{number} {word}"
+    if word.endswith("y") and word[-2:-1] not in {"a", "e", "o", "u"}:
+        return f"{number} {word[:-1]}ies"
+    return f"{number} {word}{'es' if word.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
 
 
 def clip(text: str, limit: int) -> str:

@@ -3,7 +3,8 @@
 1. A change comes to pairs of policy documents: the one that changed; all of a group that somebody
    came into; the trust of a role. They are those of the two snapshots, at either side.
 2. Every pair is compared (``iam.compare``) as what it is: an identity's policy, a role's trust, or
-   a permissions boundary. A policy that is two of these is compared as both.
+   a permissions boundary. A policy that is two of these is compared as both; a trust also as what
+   it is for who has no policy that lets them assume the role (``iam.footing``).
 3. Where a second opinion is asked and finds new access that ours does not: undecided, never less.
 
 Each change is judged by itself, as if no other had been made: whatever comes up in all, comes up in
@@ -21,6 +22,7 @@ from chalicelib.drift.diff import Operation
 from chalicelib.drift.iam import reference as references
 from chalicelib.drift.iam.compare import MAX_STEPS, Comparison, Reason, Widening, compare
 from chalicelib.drift.iam.document import VERSIONS
+from chalicelib.drift.iam.footing import footings
 from chalicelib.drift.iam.principal import ANONYMOUS
 from chalicelib.drift.iam.region import Kind
 from chalicelib.drift.opinion import NEW_ACCESS, Asking
@@ -29,7 +31,7 @@ from chalicelib.drift.policies import Policies, Policy, Unknown, Uses, held
 from chalicelib.kernel import canon
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chalicelib.drift.diff import Change
     from chalicelib.drift.iam.actions import Index
@@ -102,6 +104,23 @@ class _Case(NamedTuple):
     facts: dict[str, bool]
     notes: tuple[str, ...] = ()
     alone: bool = False
+
+
+class _Found(NamedTuple):
+    """A comparison, as what kind of policy, and what to say before its reasons."""
+
+    kind: Kind
+    words: str
+    comparison: Comparison
+
+
+def _settled(_of: Meanings, change: Change) -> None:
+    """A version in force is said of its document, where that is known on either side."""
+    _documents(change)
+
+
+def _parsed(_of: Meanings, _change: Change) -> None:
+    raise Unknown("one of the documents cannot be understood")
 
 
 class Meanings:
@@ -210,10 +229,14 @@ class Meanings:
     _cases: ClassVar[dict[tuple[str, str], Callable[[Meanings, Change], _Case | None]]] = {
         ("iam_policy", ""): _managed,
         ("iam_policy", "document"): _managed,
+        ("iam_policy", "default_version"): _settled,
+        ("iam_policy", "unparsed"): _parsed,
         ("iam_inline_policy", ""): _inline,
         ("iam_inline_policy", "document"): _inline,
+        ("iam_inline_policy", "unparsed"): _parsed,
         ("iam_role", ""): _trust,
         ("iam_role", "trust"): _trust,
+        ("iam_role", "unparsed"): _parsed,
         ("iam_role", "boundary"): _boundary,
         ("iam_user", "boundary"): _boundary,
         ("iam_attachment", ""): _given,
@@ -231,11 +254,9 @@ class Meanings:
         return {ATTACHED: _is_used(before | after)}
 
     def _meaning(self, case: _Case) -> Meaning:
-        found = [
-            (kind, self._compare(case.old, case.new, kind, alone=case.alone)) for kind in case.kinds
-        ]
+        found = list(self._comparisons(case))
         widens, narrows = (
-            _any(getattr(one, way) for _, one in found) for way in ("widens", "narrows")
+            _any(getattr(one.comparison, way) for one in found) for way in ("widens", "narrows")
         )
         verdict = _verdict(widens=widens, narrows=narrows)
         facts = {**case.facts, **self._facts(case, verdict, found)}
@@ -256,10 +277,18 @@ class Meanings:
         return Meaning(
             verdict,
             [_bounded(one) for one in (*said[: MAX_REASONS - len(notes)], *notes)],
-            max((one.reference_date for _, one in found), default=""),
+            max((one.comparison.reference_date for one in found), default=""),
             analyzer,
             facts,
         )
+
+    def _comparisons(self, case: _Case) -> Iterator[_Found]:
+        for kind in case.kinds:
+            found = self._compare(case.old, case.new, kind, alone=case.alone)
+            yield _Found(kind, _AS[kind], found)
+            if kind is Kind.RESOURCE and case.old is not None and case.new is not None:
+                for one in footings(case.old, case.new, self._account):
+                    yield _Found(kind, one.words, self._compare(one.old, one.new, kind))
 
     def _compare(
         self, old: Policy | None, new: Policy | None, kind: Kind, *, alone: bool = False
@@ -278,19 +307,19 @@ class Meanings:
             self._known[key] = found
         return self._known[key]
 
-    def _facts(
-        self, case: _Case, verdict: Widening, found: Sequence[tuple[Kind, Comparison]]
-    ) -> dict[str, bool]:
+    def _facts(self, case: _Case, verdict: Widening, found: Sequence[_Found]) -> dict[str, bool]:
         """What else rules are told, where something may have come up."""
         if case.new is None or verdict in {Widening.NARROWED, Widening.NEUTRAL}:
             return {}
         facts: dict[str, bool] = {}
-        for kind, one in found:
+        for kind, _, one in found:
             if kind is Kind.IDENTITY:
                 facts[ADMINISTRATOR] = self._includes(case.new, _EVERYTHING, kind)
             elif kind is Kind.RESOURCE:
                 facts[EVERYONE] = self._includes(case.new, _TRUSTED, kind)
-                facts[OUTSIDE] = any(map(self._is_outside, one.reasons))
+                facts[OUTSIDE] = facts.get(OUTSIDE, False) or any(
+                    map(self._is_outside, one.reasons)
+                )
         return {name: True for name, value in facts.items() if value}
 
     def _includes(self, wide: Policy, narrow: Policy, kind: Kind) -> bool:
@@ -355,13 +384,13 @@ def _over() -> Comparison:
     return Comparison(Widening.UNDECIDED, None, None, (reason,))
 
 
-def _said(found: Iterable[tuple[Kind, Comparison]]) -> list[str]:
+def _said(found: Iterable[_Found]) -> list[str]:
     """Reasons in words: the first of each way before the others, what came up before the rest."""
     by_way: dict[Widening, list[str]] = {way: [] for way in _WAYS}
-    for kind, one in found:
+    for kind, words, one in found:
         for reason in one.reasons:
             who = reason.request.principal.label if reason.request and kind is Kind.RESOURCE else ""
-            by_way[reason.way].append(f"{_AS[kind]}{reason.words}{f', by {who}' if who else ''}")
+            by_way[reason.way].append(f"{words}{reason.words}{f', by {who}' if who else ''}")
     said = [words[0] for words in by_way.values() if words]
     return [*said, *(one for words in by_way.values() for one in words[1:])]
 

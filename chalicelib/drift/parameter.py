@@ -189,7 +189,7 @@ def _judged(one: Declared, row: Reported) -> str:
         return OF_SERVER
     if row.pending_restart or (one.late and one.status == PENDING_REBOOT):
         return REBOOT
-    if one.source != USER:
+    if one.source not in {USER, ""}:  # what is not told, somebody may have set
         return OF_PROVIDER
     return IN_MOTION if one.status == APPLYING else UNKNOWN
 

@@ -66,9 +66,12 @@ class Policies:
         self._ceiling: dict[str, list[str]] = {}
         self._of_groups: dict[str, list[Object]] = {}
         self._members: set[str] = set()
+        self._merged: dict[str, Policy] = {}
         for item in taken.objects.values():
             self._note(item)
-        self._maybe_attached = self._lacks("iam_attachment", "policy")
+        self._maybe_attached = self._lacks("iam_attachment", "policy") or any(
+            self._lacks(kind, "") for kind in (*PRINCIPALS, "iam_group")
+        )
         self._maybe_ceiling = any(self._lacks(kind, "boundary") for kind in PRINCIPALS)
 
     def _note(self, item: Object) -> None:
@@ -86,7 +89,10 @@ class Policies:
             self._of_groups.setdefault(group, []).append(item)
 
     def _lacks(self, kind: str, attribute: str) -> bool:
-        """Whether objects of the kind, or this attribute of them, could not all be read."""
+        """Whether objects of the kind, or this attribute of them, could not all be read.
+
+        ``attribute`` empty: whether some may be there that were not seen.
+        """
         gap = self._objects.get((COVERAGE, kind))
         if gap is None:
             return False
@@ -114,15 +120,18 @@ class Policies:
 
     def ceiling(self, policy: Value) -> Policy | None:
         """The document of a permissions boundary; None: there is none. Raises: Unknown."""
-        if policy is None:
-            return None
+        return None if policy is None else self._given(policy)
+
+    def _given(self, policy: Value) -> Policy:
+        """The document of what should be the name of a managed policy. Raises: Unknown."""
         if not isinstance(policy, str):
-            raise Unknown("the boundary is no policy's name")
+            raise Unknown("what should be a policy's name is none")
         return self.managed(policy)
 
     def is_populated(self, group: str) -> bool:
         """Whether a group has members, or may have."""
-        return group in self._members or self._lacks("iam_membership", "group")
+        is_unsure = self._lacks("iam_membership", "group") or self._lacks("iam_user", "")
+        return group in self._members or is_unsure
 
     def of_group(self, group: str) -> Policy:
         """All policies of a group as one. Raises: Unknown."""
@@ -131,12 +140,14 @@ class Policies:
                 raise Unknown(f"not every object of kind {kind} could be read")
         if ("iam_group", group) not in self._objects:
             raise Unknown(f"the group {group} is not in the snapshot")
-        return merged(
-            self.managed(item.attributes["policy"])
-            if item.kind == "iam_attachment"
-            else held(item.attributes)
-            for item in self._of_groups.get(group, ())
-        )
+        if group not in self._merged:  # thousands may come into one at once
+            self._merged[group] = merged(
+                self._given(item.attributes.get("policy"))
+                if item.kind == "iam_attachment"
+                else held(item.attributes)
+                for item in self._of_groups.get(group, ())
+            )
+        return self._merged[group]
 
 
 def merged(policies: Iterable[Policy]) -> Policy:

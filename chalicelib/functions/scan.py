@@ -56,6 +56,8 @@ def _scan(context: runtime.Context, target: Target, order: Order) -> Done:
             source = runtime.services().reader(target, seconds)
         except CouldNotTell as error:
             return _work(target, order, error)
+        except UsageError as error:
+            return _work(target, order, Unreachable(error.message, next_step=error.next_step))
         return _work(target, order, _Source(target, source))
 
 

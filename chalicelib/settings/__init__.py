@@ -214,7 +214,7 @@ class Settings(msgspec.Struct, frozen=True):
         if section is None or section.kind != name.kind:
             known = ", ".join(sorted(self.file.targets)) or "none yet"
             raise NotFound(
-                f"no target {name}; configured: {known}",
+                f"no target {text if section is None else name}; configured: {known}",
                 next_step=f"holdfast target add {name.slug} --dsn-env VARIABLE",
             )
         return Target(

@@ -6,13 +6,11 @@ machine needs no AWS library.
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
 from chalicelib.drift.judge import Rules
-from chalicelib.kernel.errors import ConfigError
 from chalicelib.settings.identity import person
-from chalicelib.wiring.services import Services, concealed, rules, source
+from chalicelib.wiring.services import Services, concealed, needs_aws, rules, source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +18,17 @@ if TYPE_CHECKING:
     from chalicelib import settings
     from chalicelib.kernel.record import Actor
 
-__all__ = ["Rules", "Services", "caller", "concealed", "connect", "create", "rules", "source"]
+__all__ = [
+    "Rules",
+    "Services",
+    "caller",
+    "concealed",
+    "connect",
+    "create",
+    "needs_aws",
+    "rules",
+    "source",
+]
 
 
 def connect(loaded: settings.Settings) -> Services:
@@ -36,15 +44,6 @@ def connect(loaded: settings.Settings) -> Services:
     from chalicelib.wiring import local  # noqa: PLC0415 - see above
 
     return local.connect(loaded)
-
-
-def needs_aws() -> None:
-    """Return if the AWS libraries are installed. Raises: ConfigError."""
-    if importlib.util.find_spec("botocore") is None:
-        raise ConfigError(
-            "the settings lead to AWS, and the AWS libraries are not installed",
-            next_step="pip install -e '.[aws,deploy]' in the clone",
-        )
 
 
 def caller(loaded: settings.Settings) -> str:

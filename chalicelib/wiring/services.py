@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import importlib.util
 import itertools
 import os
 import re
@@ -127,6 +128,7 @@ class Services:
             )
         if target.kind not in settings.AWS_KINDS:
             return self.source(self.dsn(target), seconds)
+        needs_aws()
         from chalicelib.wiring import watched  # noqa: PLC0415 - it loads the AWS libraries
 
         return watched.source(self, target, seconds)
@@ -317,6 +319,7 @@ def assemble(
 def _opinion(loaded: settings.Settings, target: Target) -> SecondOpinion | None:
     if target.kind != settings.IAM:
         return None
+    needs_aws()
     from chalicelib.wiring import watched  # noqa: PLC0415 - it loads the AWS libraries
 
     return watched.opinion(loaded, target)
@@ -325,9 +328,19 @@ def _opinion(loaded: settings.Settings, target: Target) -> SecondOpinion | None:
 def _trail(loaded: settings.Settings, target: Target) -> Trail | None:
     if target.kind not in settings.AWS_KINDS:
         return None
+    needs_aws()
     from chalicelib.wiring import watched  # noqa: PLC0415 - it loads the AWS libraries
 
     return watched.trail(loaded, target)
+
+
+def needs_aws() -> None:
+    """Return if the AWS libraries are installed. Raises: ConfigError."""
+    if importlib.util.find_spec("botocore") is None:
+        raise ConfigError(
+            "the settings lead to AWS, and the AWS libraries are not installed",
+            next_step="pip install '.[aws]' in the clone; to deploy: '.[aws,deploy]'",
+        )
 
 
 def rules(loaded: settings.Settings | None) -> Rules:

@@ -13,8 +13,8 @@ from chalicelib import settings
 from chalicelib.aws import session
 from chalicelib.aws.asker import Asker
 from chalicelib.aws.failures import translated, understood
-from chalicelib.kernel.errors import AnotherSystem, AuthenticationFailed, Overdue
-from chalicelib.wiring import concealed, needs_aws
+from chalicelib.kernel.errors import AnotherSystem, AuthenticationFailed, ConfigError, Overdue
+from chalicelib.wiring import concealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,8 +68,14 @@ class Clients:
         """
         own = loaded.file.aws
         other = GLOBAL if section.kind == settings.IAM else ""
+        region = section.region or (own.region if own else "") or session.region() or other
+        if not region:
+            raise ConfigError(
+                f"in which region {section.instance or section.cluster} is, is not said",
+                next_step="region = '…' in the target's settings, or AWS_REGION",
+            )
         return cls(
-            region=section.region or (own.region if own else "") or session.region() or other,
+            region=region,
             endpoint=section.endpoint or (own.endpoint if own else ""),
             role_arn=section.role_arn,
             seconds=seconds,
@@ -126,9 +132,9 @@ class Clients:
 
 def source(services: Services, target: Target, seconds: float | None) -> Source:
     """The reader of an account, or of an instance or cluster. Raises: ConfigError."""
-    needs_aws()
     section = services.settings.file.targets[target.slug]
     most = MAX_SECONDS if seconds is None else min(MAX_SECONDS, _of_reading(section, seconds))
+    Clients.of(services.settings, section, most)  # what the settings lack is said now
 
     def asker() -> Asker:
         clients = Clients.of(services.settings, section, most)

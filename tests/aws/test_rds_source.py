@@ -309,9 +309,10 @@ def test_what_postgresql_does_differently_is_an_object(shop):
     }
     found = scan(shop.client, reported=lambda: rows).objects
     assert found["rds_disagreement", "log_statement"].attributes == {
-        "of": "rds_instance orders", "declared": "all", "reported": "none",
+        "declared": "all",
+        "reported": "none",
         "reason": "set in the database",
-    }  # fmt: skip
+    }
     assert [name for kind, name in found if kind == "rds_disagreement"] == ["log_statement"]
     (named,) = found["rds_comparison", "orders"].attributes["not_compared"]
     assert named.startswith("max_connections: a formula")

@@ -109,7 +109,7 @@ def test_a_target_is_added_without_touching_the_rest_of_the_file(holdfast):
         (["p", "--kind", "iam", "--account", "1" * 12, "--instance", "a"], "for the kind rds"),
         (["p", "--kind", "iam", "--account", "1" * 12, "--role-arn", "x"], "role_arn: expected"),
         (["p", "--kind", "iam", "--account", "1" * 12, "--endpoint", "x"], "endpoint: expected"),
-        (["orders", "--dsn-env", "X", "--account", "1" * 12], "account is for targets of the"),
+        (["orders", "--dsn-env", "X", "--account", "1" * 12], "an account is of the kind iam"),
         (["orders", "--dsn-env", "postgresql://u:hunter2@h/d"], "names an environment variable"),
         (["orders", "--dsn-env", "X", "--env", "prod", "--approvals", "0"], "at least one"),
         (["orders", "--dsn-env", "X", "--approvals", "17"], "0 to 10"),

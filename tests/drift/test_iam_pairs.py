@@ -214,8 +214,8 @@ PAIRS = [
     ("boundary-new", CEILING, None, policy(allow("s3:*")), NARROWED, "without a boundary there was no ceiling"),
     ("boundary-of-all", CEILING, None, policy(allow("*")), NEUTRAL, "a ceiling over everything is none"),
     ("boundary-gone", CEILING, policy(allow("s3:*")), None, WIDENED, "no ceiling any more"),
-    ("boundary-deny-of-nothing", CEILING, policy(allow("s3:*")), policy(allow("s3:*"), deny("iam:*")), NEUTRAL, "under a ceiling, what is not allowed is denied"),
-    ("boundary-not-action", CEILING, policy(NOT_IAM), policy(allow("*"), deny("iam:*")), NEUTRAL, "both leave iam out"),
+    ("boundary-deny-of-nothing", CEILING, policy(allow("s3:*")), policy(allow("s3:*"), deny("iam:*")), NARROWED, "silence does not take what a resource's policy gives to a user in person; a denial does"),
+    ("boundary-not-action", CEILING, policy(NOT_IAM), policy(allow("*"), deny("iam:*")), NARROWED, "both leave iam out, and now it is denied"),
     ("scp-region", CEILING, policy(allow("*")), policy(allow("*"), deny("*", **where("StringNotEquals", "aws:RequestedRegion", "eu-west-1"))), NARROWED, "other regions went"),
     # Undecided
     ("unknown-operator", IDENTITY, on("StringMatches", USER, "a"), on("StringMatches", USER, "b"), UNDECIDED, "nobody here knows the operator"),
@@ -251,7 +251,8 @@ def test_verdict(name, kind, before, after, verdict, why):  # noqa: PLR0917
         assert back.verdict is OPPOSITE.get(verdict, verdict)
     for reason in found.reasons:
         assert reason.words
-        if reason.request is not None and kind is not CEILING:
-            old, new = (parse(one) if one else parse(policy()) for one in (before, after))
+        if reason.request is not None:
+            none = policy(allow("*")) if kind is CEILING else policy()
+            old, new = (parse(one) if one else parse(none) for one in (before, after))
             assert evaluate(old, reason.request) is reason.before
             assert evaluate(new, reason.request) is reason.after

@@ -9,7 +9,7 @@ from chalicelib.drift import approval
 from chalicelib.drift.desk import Target
 from chalicelib.kernel.errors import NotAllowed, UsageError
 from chalicelib.kernel.record import Actor
-from chalicelib.settings import MAX_APPROVALS
+from chalicelib.settings.target import MAX_APPROVALS
 
 KMS_BYTES = 4_096
 

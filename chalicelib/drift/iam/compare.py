@@ -2,8 +2,9 @@
 
 A document says of every request: explicitly denied, not allowed, or allowed; see ``evaluate``. It
 is widened where some request comes up in that order, narrowed where one goes down. An explicit
-denial that goes widens even where the document allows nothing: another one's Allow now counts. For
-a ceiling (``Kind.CEILING``) both denials are one, and so they are with ``alone``.
+denial that goes widens even where the document allows nothing: another one's Allow now counts. So
+it does for a ceiling (``Kind.CEILING``): what a resource's policy gives to a user or a session in
+person, a boundary's silence does not take. Both denials are one with ``alone``.
 
 Widened is said with a request that shows it; narrowed and neutral only where it is proven that no
 request comes up. Elements are taken for independent of each other (``region``), and actions are
@@ -122,7 +123,7 @@ def compare(
     if old.unknown or new.unknown:
         return _undecided("the policy has elements that are not understood")
     most = min(steps, MAX_STEPS)
-    judge = _Judge(old, new, kind, reference, alone=alone or kind is Kind.CEILING, steps=most)
+    judge = _Judge(old, new, kind, reference, alone=alone, steps=most)
     try:
         ways = [judge.rises(upward=upward) for upward in (True, False)]
     except Exhausted:
