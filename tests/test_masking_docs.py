@@ -15,7 +15,7 @@ from chalicelib.access.masking.spec import Spec
 from chalicelib.access.masking.views import Classified, Views
 from chalicelib.access.profile import Table
 from chalicelib.access.suggestion.proposal import Proposal
-from chalicelib.cli import mask
+from chalicelib.cli import applied, mask
 from chalicelib.postgres import attack, broker
 from chalicelib.postgres.masking import Applied
 from chalicelib.postgres.owner import owner
@@ -106,7 +106,7 @@ def test_the_json_of_the_commands_is_documented():
     none = Views(views=(), columns=(), unclassified=(), gone=(), left_out=())
     lists = dict.fromkeys(("statements", "made", "replaced", "again", "dropped"), ())
     done = Applied(views=none, sha256="", installed=True, ran=True, **lists)
-    for field in mask._flat("orders", done):
+    for field in applied.document("orders", done):
         assert f"`{field}`" in text, field
 
 

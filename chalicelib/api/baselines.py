@@ -10,12 +10,12 @@ import msgspec
 from chalicelib.api.call import version
 from chalicelib.api.types import Approve, Baseline, Empty, Verification
 from chalicelib.drift import approval, decide
+from chalicelib.drift.approval import verified
 from chalicelib.drift.diff import diff
 from chalicelib.drift.finding import When, find
 from chalicelib.drift.iam.compare import MAX_STEPS
 from chalicelib.drift.judge import judge
 from chalicelib.drift.meaning import Meanings
-from chalicelib.drift.scan import verified
 from chalicelib.drift.snapshot import COVERAGE
 from chalicelib.kernel.errors import NotFound
 

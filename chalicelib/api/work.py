@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.api import baselines, jobs, packets
-from chalicelib.drift import approval, explained, scan, schedule, state
+from chalicelib.drift import approval, explained, look, scan, schedule, state
 from chalicelib.drift.schedule import Done
 from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import timestamp
@@ -125,7 +125,7 @@ def _propose(bench: Bench, one: Job) -> _Deed:
     source = bench.open_source(target)
     with desk.locks.hold(target.lock):
         since = timestamp(desk.clock.now())
-        taken, reading = scan.to_sign(source, _quiet)
+        taken, reading = look.to_sign(source, _quiet)
         taken, leases = explained.lasting(desk, target, taken, reading, since)
         now = approval.propose(
             desk,

@@ -47,7 +47,8 @@ NOTES: Final = (
     ),
     (
         "not counted: the databases' own cost, transfer between zones and regions, a replica of "
-        "the evidence, CloudTrail beyond its first, free trail"
+        "the evidence, CloudTrail beyond its first, free trail, what IAM Access Analyzer is asked "
+        "(access_analyzer of iam targets)"
     ),
 )
 

@@ -19,7 +19,7 @@ from chalicelib.drift import approval, state
 from chalicelib.drift.baseline import Predicate
 from chalicelib.drift.explained import lasting
 from chalicelib.drift.finding import Disposition, Finding
-from chalicelib.drift.scan import to_sign
+from chalicelib.drift.look import to_sign
 from chalicelib.kernel import names
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NoBaseline, NotFound

@@ -18,11 +18,12 @@ from chalicelib.cli.progress import reading
 from chalicelib.cli.scan import is_dsn
 from chalicelib.cli.text import emit, plain, say
 from chalicelib.drift import finding, snapshot
+from chalicelib.drift.approval import verified
 from chalicelib.drift.diff import Operation, diff
 from chalicelib.drift.finding import Disposition, When, find
 from chalicelib.drift.judge import judge
+from chalicelib.drift.look import look
 from chalicelib.drift.meaning import Meanings
-from chalicelib.drift.scan import look, verified
 from chalicelib.drift.snapshot import Snapshot
 from chalicelib.drift.source import Source
 from chalicelib.kernel.errors import Malformed, StoreUnavailable, UsageError

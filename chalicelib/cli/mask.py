@@ -11,9 +11,8 @@ import typer
 from rich.text import Text
 
 from chalicelib.access import profile as profiles
-from chalicelib.access.masking.spec import CLEAR, LEFT_OUT
 from chalicelib.api.wishes import AskFor, Refuse
-from chalicelib.cli import phase, table
+from chalicelib.cli import applied, phase, table
 from chalicelib.cli.app import JsonFlag, actor, app, finish, services
 from chalicelib.cli.progress import reading
 from chalicelib.cli.remote import way
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from chalicelib.access.suggestion.proposal import Proposal
     from chalicelib.api.here import Way
     from chalicelib.api.wishes import RequestView
-    from chalicelib.postgres.masking import Applied
     from chalicelib.wiring import Services
 
 group = typer.Typer(no_args_is_help=True, help="What masked leases see of each column.")
@@ -44,7 +42,6 @@ FINDINGS: Final = 1
 UNTOLD: Final = 3
 CHECK_SECONDS: Final = 600  # of the lease of a check
 CHECK_REASON: Final = "attacks on the masking views: holdfast mask check"
-MAX_LISTED: Final = 20
 _VERDICTS: Final = {"held": "green", "leaked": "bold white on red", "untold": "bold yellow"}
 
 TargetName = Annotated[str, typer.Argument(metavar="TARGET", help="e.g. orders-prod")]
@@ -117,11 +114,11 @@ def apply(
     desk = access.desk(held, lambda: authority.load(held.settings))
     done = masking.apply(held, desk, target, actor(), dsn_env, print_only=print_only)
     if as_json:
-        emit(_flat(names.target(target).slug, done))
+        emit(applied.document(names.target(target).slug, done))
     elif print_only:
         sys.stdout.write("".join(f"{plain(one, lines=True)}\n" for one in done.statements))
-    _applied(names.target(target).slug, done)
-    finish(FINDINGS if _findings(done.views) else 0)
+    applied.tell(names.target(target).slug, done)
+    finish(FINDINGS if applied.findings(done.views) else 0)
 
 
 @group.command("check")
@@ -241,98 +238,6 @@ def _proposals(found: Sequence[Proposal]) -> None:
     table.grid(["column", "type", "class", "sure", "why"], rows, empty="no columns", unbroken=1)
 
 
-def _applied(slug: str, done: Applied) -> None:
-    """What was done, what is left out, and the next command."""
-    word = "" if done.ran else "to be "
-    parts = [
-        f"{count(len(listed), 'view')} {word}{what}"
-        for listed, what in (
-            (done.made, "made"),
-            (done.replaced, "replaced"),
-            (done.again, "made again"),
-            (done.dropped, "dropped"),
-        )
-        if listed
-    ]
-    total = count(len(done.views.views), "masking view")
-    if not done.statements:
-        say(f"{slug}: {total}, all as the masks say; nothing to be changed")
-    else:
-        ran = "run in one transaction" if done.ran else "nothing was run"
-        say(
-            f"{slug}: {total}; {', '.join(parts) or 'grants alone'}; "
-            f"{count(len(done.statements), 'statement')}, {ran}"
-        )
-    shown = Counter(mask for one in done.views.columns for mask in one.shows.values())
-    say(
-        f"columns with a class: {len(done.views.columns)}; shown clear "
-        f"{shown[CLEAR]}, left out {shown[LEFT_OUT]}, masked "
-        f"{sum(shown.values()) - shown[CLEAR] - shown[LEFT_OUT]} (counted in each set of views)"
-    )
-    for schema, name, why in done.views.left_out[:MAX_LISTED]:
-        say(f"no view of {schema}.{name}: {why}", "dim")
-    _tell_findings(done.views)
-    if not done.ran:
-        say(f"then, without --print: holdfast mask apply {slug}", "bold")
-    elif _findings(done.views):
-        say(f"next: the masks file, then holdfast mask apply {slug}", "bold")
-    elif not done.installed:
-        say(
-            f"next: holdfast target install {slug} --dsn-env VARIABLE, for the profiles that read "
-            "the views",
-            "bold",
-        )
-    else:
-        say(f"next: holdfast mask check {slug}", "bold")
-
-
-def _flat(slug: str, done: Applied) -> dict[str, Any]:
-    """The document of ``--json``: what was done, and every column; the SQL is in statements."""
-    fields = ("ran", "installed", "statements", "sha256", "made", "replaced", "again", "dropped")
-    views = done.views
-    return {
-        "target": slug,
-        **{name: getattr(done, name) for name in fields},
-        "views": [
-            {
-                "set": one.set,
-                "schema": one.schema,
-                "name": one.name,
-                "of": str(one.base),
-                "shows": one.shows,
-                "filters": list(one.filters),
-            }
-            for one in views.views
-        ],
-        "columns": msgspec.to_builtins(views.columns),
-        "unclassified": views.unclassified,
-        "gone": views.gone,
-        "left_out": views.left_out,
-    }
-
-
-def _findings(found: Views) -> list[tuple[str, str, str]]:
-    """Columns without a class in tables that have a view, and classes of columns not there."""
-    seen = {(one.base.schema, one.base.name) for one in found.views}
-    return [*(one for one in found.unclassified if one[:2] in seen), *found.gone]
-
-
-def _tell_findings(found: Views) -> None:
-    seen = {(one.base.schema, one.base.name) for one in found.views}
-    free = [one for one in found.unclassified if one[:2] in seen]
-    for listed, what in (
-        (
-            free,
-            "has no class: it is left out of the view; give it one in the masks file, or hidden",
-        ),
-        (found.gone, "has a class, and is not there (renamed, or dropped?)"),
-    ):
-        for one in listed[:MAX_LISTED]:
-            say(f"{'.'.join(one)} {what}", "bold yellow")
-        if len(listed) > MAX_LISTED:
-            say(f"and {len(listed) - MAX_LISTED} more", "bold yellow")
-
-
 def _lease(over: Way, slug: str, profile: str, lease: str, most: int | None) -> str:
     """The id of a request that can be claimed; else the end of this command.
 
@@ -386,7 +291,7 @@ def _judged(slug: str, found: Views, due: _Due, outcomes: Sequence[Outcome]) -> 
         f"{numbers['leaked']} leaked, {numbers['untold']} could not be told",
         "bold red" if numbers["leaked"] else "",
     )
-    _tell_findings(found)
+    applied.tell_findings(found)
     if due.in_the_way:
         say(f"{due.in_the_way}; masked leases may read it", "bold red")
     if due.statements:
@@ -397,6 +302,6 @@ def _judged(slug: str, found: Views, due: _Due, outcomes: Sequence[Outcome]) -> 
         )
     if numbers["leaked"]:
         say("next: find who granted or changed it, holdfast scan; docs/masking.md, Attacks", "bold")
-    if numbers["leaked"] or due.statements or due.in_the_way or _findings(found):
+    if numbers["leaked"] or due.statements or due.in_the_way or applied.findings(found):
         return FINDINGS
     return UNTOLD if numbers["untold"] else 0

@@ -100,7 +100,7 @@ def _write(
     held = services()
     period = _period(start, end, held.desk.clock.now())
     who = actor()
-    with _written(file) as stream, reading("packet") as progress:
+    with written(file) as stream, reading("packet") as progress:
         size = held.log.size()
         closed = packets.close(held, period, who, progress)
         asked = parts.whole(held, asked, closed)
@@ -129,7 +129,7 @@ def _write(
 
 def _fetch(there: There, asked: MakePacket, file: Path, *, as_json: bool) -> None:
     """Have the packet built there, and fetch it; it is written only if it is what was built."""
-    with _written(file) as stream:
+    with written(file) as stream:
         job = there.do("packet_make", asked)
         told: Packet = done(there, "packet", job, "packet", f"GET /v1/packets/{job.id}")
         there.fetch(told, stream)
@@ -170,9 +170,11 @@ def verify(
     """Verify a packet offline. VERIFIED: exit 0; FAILED: 1; UNWITNESSED, no quorum: 3."""
     from chalicelib.wiring import packets  # noqa: PLC0415 - as above
 
-    policy = _policy(trusted)
-    with _opened(file) as stream, reading("packet") as progress:
-        verdict = packets.check(stream, policy, authorities=_authorities(tsa), progress=progress)
+    trust_policy = policy(trusted)
+    with opened(file) as stream, reading("packet") as progress:
+        verdict = packets.check(
+            stream, trust_policy, authorities=authorities(tsa), progress=progress
+        )
     if trusted is None and verdict.sealed:
         verdict = packets.erased_since(services(), verdict)
     if as_json:
@@ -211,7 +213,7 @@ def _period(start: str, end: str, now: datetime) -> Period:
     return found
 
 
-def _policy(path: Path | None) -> Policy:
+def policy(path: Path | None) -> Policy:
     """Who is trusted: what the file says, else what this installation pins. Raises: UsageError."""
     if path is not None:
         try:
@@ -228,7 +230,8 @@ def _policy(path: Path | None) -> Policy:
     return loaded.policy
 
 
-def _authorities(path: Path | None) -> tuple[bytes, ...]:
+def authorities(path: Path | None) -> tuple[bytes, ...]:
+    """The trusted certificates (DER) of a file, else of this installation. Raises: UsageError."""
     if path is None:
         loaded = settings_or_none()
         named = loaded.file.timestamp.roots if loaded is not None else ""
@@ -244,7 +247,8 @@ def _authorities(path: Path | None) -> tuple[bytes, ...]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file to be read. Raises: UsageError."""
     if not path.is_file():  # a pipe would keep us waiting
         raise UsageError(f"{path} is no file")
     try:
@@ -255,7 +259,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
+def written(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name when it is whole. Raises: UsageError, if it is there."""
     if path.exists() or path.is_symlink():
         raise UsageError(f"{path} is there already", next_step="another name, or remove it")

@@ -19,7 +19,8 @@ from chalicelib.cli.remote import ended, of, pages, remote, stream
 from chalicelib.cli.text import complain, emit, out, plain, say
 from chalicelib.drift import finding
 from chalicelib.drift.finding import SHORT_ID, Disposition, Finding
-from chalicelib.drift.scan import Outcome, Result, scan
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.scan import Result, scan
 from chalicelib.kernel import names
 from chalicelib.kernel.errors import Busy, HoldfastError, UsageError
 from chalicelib.postgres.connection import carries_password

@@ -17,7 +17,8 @@ from chalicelib.cli import duration
 from chalicelib.cli.app import actor, app, finish, load_settings, services
 from chalicelib.cli.bell import ThreadBell
 from chalicelib.cli.counter import Counter, address, served_here
-from chalicelib.cli.service import GRACE_SECONDS, Installation, Service
+from chalicelib.cli.installation import Installation
+from chalicelib.cli.service import GRACE_SECONDS, Service
 from chalicelib.cli.signals import stopped_by_signals
 from chalicelib.cli.spoken import ADD_ONE, NO_TARGETS, Words
 from chalicelib.cli.sweeper import Sweeper

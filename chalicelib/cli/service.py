@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chalicelib.cli.bell import Bell
-    from chalicelib.drift.desk import Desk, Target
-    from chalicelib.drift.schedule import Done, Message, Order
+    from chalicelib.cli.installation import Installation
+    from chalicelib.drift.desk import Target
+    from chalicelib.drift.schedule import Done, Order
     from chalicelib.drift.source import Source
     from chalicelib.kernel.clock import Clock
     from chalicelib.kernel.record import Actor, Journal
@@ -55,24 +56,6 @@ GRACE_SECONDS: Final = 60.0  # for what is under way when the service is told to
 LATE: Final = 0.1  # of a period: a tick dispatched later gives its targets a whole period
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What is configured at a tick.
-
-    ``targets``, and ``places`` (their database hosts, where known), by the targets' full names.
-    ``open_source(target, seconds)`` is the reader of a target that takes at most so long; it may
-    raise CouldNotTell and UsageError. ``other(message, desk, dead)`` does a message that is no
-    order, and gives the lines to be told of it; None, for an order.
-    """
-
-    desk: Desk
-    targets: Mapping[str, Target]
-    places: Mapping[str, str]
-    open_source: Callable[[Target, float], Source]
-    settings_sha256: str
-    other: Callable[[Message, Desk, bool], list[dict[str, Any]] | None] | None = None
 
 
 def in_thread(work: Callable[[], None]) -> None:

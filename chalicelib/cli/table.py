@@ -48,7 +48,7 @@ MAX_DIFF_COLUMNS = 36
 MIN_WORDS_COLUMNS = 20  # on however narrow a terminal
 GISTS = ("value", "definition", "type", "form", "version", "command", "by", "policy", "group")
 OF_AWS = ("iam_", "rds_", "security_group")
-MAX_REASON = 160  # characters of why a policy means more or less
+MAX_REASON = 200  # characters of why a policy means more or less
 
 
 def grid(

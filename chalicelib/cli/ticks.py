@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.drift import schedule, state
-from chalicelib.drift.scan import Outcome
+from chalicelib.drift.outcome import Outcome
 from chalicelib.kernel.errors import CouldNotTell
 
 if TYPE_CHECKING:

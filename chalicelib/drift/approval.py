@@ -3,7 +3,7 @@
 The proposer is no approver and one person counts once. Each record is appended only after the one
 that it was decided on: whoever decides at the same moment gets a Conflict, and looks again. When
 the last needed approval is recorded, the baseline is sealed, stored and recorded; a crash in
-between is finished by the next step.
+between is finished by the next step. What is in force is verified each time that it is used.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import msgspec
 from chalicelib.drift import baseline, state
 from chalicelib.kernel import canon, ledger, names
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError
-from chalicelib.kernel.record import Draft
+from chalicelib.kernel.errors import NoBaseline, NotAllowed, NotFound, UsageError
+from chalicelib.kernel.record import Draft, entry_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -173,6 +173,29 @@ def finish(desk: Desk, target: Target, actor: Actor) -> state.State:
     at = timestamp(desk.clock.now())
     ledger.append(desk, now, [Draft(state.SIGNED, target.stream, at, actor, body)])
     return now
+
+
+def verified(desk: Desk, target: Target, now: state.State) -> baseline.Baseline:
+    """The target's baseline in force. Raises: NoBaseline; VerificationFailed, and which step."""
+    signed = now.baseline
+    if signed is None:
+        raise NoBaseline(
+            f"{target.stream} has no baseline yet",
+            next_step=f"holdfast baseline propose {target.slug}"
+            if target.configured
+            else "holdfast target add NAME --dsn-env VARIABLE, then propose a baseline of it",
+        )
+
+    return baseline.verify(
+        desk.objects.get(envelope_key(signed.envelope)),
+        target=target.stream,
+        signed=signed,
+        required=target.approvals,
+        approvers=target.approvers,
+        trusted=desk.trusted(signed.index),
+        load=lambda digest: desk.objects.get(snapshot_key(digest)),
+        entry_at=lambda index: entry_at(desk.journal, index),
+    )
 
 
 def snapshot_key(digest: str) -> str:

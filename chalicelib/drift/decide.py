@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.drift import approval, snapshot, state
+from chalicelib.drift.approval import verified
 from chalicelib.drift.diff import diff, merge
 from chalicelib.drift.finding import BASELINE, identify
-from chalicelib.drift.scan import verified
 from chalicelib.drift.snapshot import COVERAGE
 from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import timestamp

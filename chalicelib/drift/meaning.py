@@ -25,6 +25,7 @@ from chalicelib.drift.iam.document import VERSIONS
 from chalicelib.drift.iam.footing import footings
 from chalicelib.drift.iam.principal import ANONYMOUS
 from chalicelib.drift.iam.region import Kind
+from chalicelib.drift.iam.words import NOTHING
 from chalicelib.drift.opinion import NEW_ACCESS, Asking
 from chalicelib.drift.order import Direction
 from chalicelib.drift.policies import Policies, Policy, Unknown, Uses, held
@@ -59,11 +60,7 @@ _DIRECTIONS: Final = {
     Widening.UNDECIDED: Direction.UNDECIDED,
 }
 _WAYS: Final = (Widening.WIDENED, Widening.UNDECIDED, Widening.NARROWED)
-_AS: Final = {
-    Kind.IDENTITY: "",
-    Kind.RESOURCE: "",
-    Kind.CEILING: "as a permissions boundary: ",
-}
+_AS: Final = {Kind.CEILING: "as a permissions boundary: "}
 _EVERYTHING: Final[Policy] = {
     "Version": VERSIONS[1],
     "Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}],
@@ -273,6 +270,8 @@ class Meanings:
         if analyzer == NEW_ACCESS and verdict in {Widening.NARROWED, Widening.NEUTRAL}:
             said.insert(0, f"compared here it is {verdict.value}; Access Analyzer finds {analyzer}")
             verdict = Widening.UNDECIDED
+        if verdict is Widening.NEUTRAL and (case.old is None or case.new is None):
+            said += [NOTHING[one.kind] for one in found]
         notes = list(case.notes)
         return Meaning(
             verdict,
@@ -285,7 +284,7 @@ class Meanings:
     def _comparisons(self, case: _Case) -> Iterator[_Found]:
         for kind in case.kinds:
             found = self._compare(case.old, case.new, kind, alone=case.alone)
-            yield _Found(kind, _AS[kind], found)
+            yield _Found(kind, _AS.get(kind, ""), found)
             if kind is Kind.RESOURCE and case.old is not None and case.new is not None:
                 for one in footings(case.old, case.new, self._account):
                     yield _Found(kind, one.words, self._compare(one.old, one.new, kind))
@@ -380,8 +379,7 @@ def _verdict(*, widens: bool | None, narrows: bool | None) -> Widening:
 
 def _over() -> Comparison:
     words = "not compared: all policies of this look together take more steps than the bound"
-    reason = Reason(Widening.UNDECIDED, words)
-    return Comparison(Widening.UNDECIDED, None, None, (reason,))
+    return Comparison(Widening.UNDECIDED, None, None, (Reason(Widening.UNDECIDED, words),))
 
 
 def _said(found: Iterable[_Found]) -> list[str]:

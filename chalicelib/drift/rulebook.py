@@ -6,16 +6,16 @@ come before them, and the first that matches decides. Reading users' files is no
 
 from __future__ import annotations
 
-import difflib
 import enum
 import functools
 import re
 import tomllib
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from chalicelib.drift.entry import converted, shown
 from chalicelib.drift.match import CompiledMatch, Condition, Facts, Match, plain
 from chalicelib.drift.order import CompiledOrdering, Direction, Ordering
 from chalicelib.kernel import canon
@@ -33,7 +33,6 @@ MAX_REMEMBERED = 4_096  # (kind, parameter, attribute, operation) whose candidat
 
 _NEXT_STEP: Final = "docs/rules.md lists the keys and their values"
 _FEWER: Final = "say the same with fewer rules; a glob covers many names"
-_AT = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)  # how msgspec says where
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -144,7 +143,6 @@ class Candidate(Protocol):
 
 
 C = TypeVar("C", bound=Candidate)
-M = TypeVar("M", bound=Match)
 T = TypeVar("T")
 
 
@@ -266,6 +264,11 @@ def load(*user_texts: str | bytes, names: Sequence[str] = ()) -> Rules:
     )
 
 
+def controls() -> Controls:
+    """The shipped sets of controls."""
+    return _shipped().controls
+
+
 def _last_to_front(entries: dict[str, T], count: int) -> list[T]:
     """The entries with the first ``count`` moved behind all others."""
     ordered = list(entries.values())
@@ -284,7 +287,7 @@ class _Book(NamedTuple):
         tables = _parse(label, text)
         for table in tables.keys() - {"direction", "rule"}:
             raise ConfigError(
-                f"{label}: unknown table {_shown(table)}; expected [[rule]] and [[direction]]",
+                f"{label}: unknown table {shown(table)}; expected [[rule]] and [[direction]]",
                 next_step=_NEXT_STEP,
             )
         _collect(label, "direction", tables, self.directions, _ordering)
@@ -304,50 +307,11 @@ def _shipped() -> _Book:
 
 
 def _ordering(entry: Any) -> CompiledOrdering:
-    return CompiledOrdering(_converted(entry, Ordering))
+    return CompiledOrdering(converted(entry, Ordering))
 
 
 def _rule(entry: Any, controls: Controls) -> CompiledRule:
-    return CompiledRule(_converted(entry, Rule), controls)
-
-
-def _converted(entry: Any, into: type[M]) -> M:
-    """The table as a rule or a direction. Raises: ValueError, in words for who wrote it."""
-    try:
-        return msgspec.convert(entry, into)
-    except msgspec.ValidationError as error:
-        raise ValueError(_explained(entry, into, str(error))) from None
-
-
-def _explained(entry: Any, into: type[Match], said: str) -> str:
-    """What is wrong with a table, and what was expected; else what the parser said."""
-    if not isinstance(entry, dict):
-        return f"expected a table, got `{type(entry).__name__}`"
-    fields = {field.name: field for field in msgspec.structs.fields(into)}
-    for key in entry:
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, 1)
-            meant = f", perhaps {near[0]!r}" if near else ""
-            return f"unknown key {_shown(key)}{meant}; expected one of {', '.join(sorted(fields))}"
-    for name, field in fields.items():
-        if field.required and name not in entry:
-            return f"{name!r} is missing"
-    for name, value in entry.items():
-        known = [one.value for one in _choices(fields[name].type)]
-        if known and value not in known:
-            return f"{name} is {_shown(value)}; expected one of {', '.join(known)}"
-    found = _AT.fullmatch(said)
-    return f"{found[2]}: {found[1]}" if found and found[2] else said
-
-
-def _choices(kind: Any) -> list[enum.Enum]:
-    """The values of a field that is an enumeration, or may be left out and else is one."""
-    kinds = [one for one in (kind, *get_args(kind)) if isinstance(one, type)]
-    return [value for one in kinds if issubclass(one, enum.Enum) for value in one]
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:80]
+    return CompiledRule(converted(entry, Rule), controls)
 
 
 def _parse(label: str, text: str | bytes) -> dict[str, Any]:

@@ -12,17 +12,18 @@
 
 from __future__ import annotations
 
-import enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chalicelib.drift import approval, attributions, baseline, explained, finding, state
+from chalicelib.drift import approval, attributions, explained, finding, state
 from chalicelib.drift.diff import Change, Operation, diff, hidden, unreadable
 from chalicelib.drift.finding import BASELINE, Disposition, Finding
 from chalicelib.drift.judge import judge
+from chalicelib.drift.look import look
 from chalicelib.drift.meaning import Meanings
-from chalicelib.drift.snapshot import COVERAGE, Snapshot, build
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.snapshot import COVERAGE
 from chalicelib.drift.source import question_key, questions
 from chalicelib.kernel import canon, ledger
 from chalicelib.kernel.clock import timestamp
@@ -32,37 +33,25 @@ from chalicelib.kernel.errors import (
     CouldNotTell,
     HoldfastError,
     NoBaseline,
-    NotFound,
     Unsupported,
     VerificationFailed,
 )
-from chalicelib.kernel.record import Draft, Entry, entry_at
+from chalicelib.kernel.record import Draft, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chalicelib.drift.baseline import Baseline
     from chalicelib.drift.desk import Desk, Target
+    from chalicelib.drift.look import Look
     from chalicelib.drift.meaning import Meaning
-    from chalicelib.drift.source import Reading, Source
+    from chalicelib.drift.snapshot import Snapshot
+    from chalicelib.drift.source import Source
     from chalicelib.drift.state import State
     from chalicelib.drift.who import Attribution
     from chalicelib.kernel.record import Actor
 
 MAX_ATTEMPTS = 3  # to append, while people decide about findings of the same target
-
-
-class Outcome(enum.Enum):
-    """What a scan says. Only ``CLEAN`` is clean."""
-
-    CLEAN = "clean"
-    DRIFT = "drift"
-    UNKNOWN = "unknown"
-    REFUSED = "refused"  # the baseline in force failed verification
-
-    @property
-    def exit_code(self) -> int:
-        """0 clean, 1 findings or verification failed, 3 could not tell."""
-        return {Outcome.CLEAN: 0, Outcome.DRIFT: 1, Outcome.REFUSED: 1, Outcome.UNKNOWN: 3}[self]
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -123,56 +112,6 @@ def held(
     return _Scan(desk, target, now, actor, occasion).run(source, progress)
 
 
-class Look(NamedTuple):
-    """A target as it was read: its snapshot, and what was noted while reading."""
-
-    snapshot: Snapshot
-    reading: Reading
-
-
-def look(source: Source, progress: Callable[..., None]) -> Look:
-    """The target now, recorded nowhere. Raises: CouldNotTell, as the source does."""
-    reading = source.read(progress)
-    try:
-        return Look(build(reading.objects), reading)
-    except ValueError as error:
-        raise Unsupported(f"what was read is no snapshot: {error}") from error
-
-
-def to_sign(source: Source, progress: Callable[..., None]) -> Look:
-    """As :func:`look`, for a baseline. Raises: as it; NotFound, where the target is not there."""
-    seen = look(source, progress)
-    if seen.reading.missing:
-        raise NotFound(
-            f"nothing to sign for: {seen.reading.missing}",
-            next_step="correct the name, region, account or role_arn of the target in the settings",
-        )
-    return seen
-
-
-def verified(desk: Desk, target: Target, now: State) -> baseline.Baseline:
-    """The target's baseline in force. Raises: NoBaseline; VerificationFailed, and which step."""
-    signed = now.baseline
-    if signed is None:
-        raise NoBaseline(
-            f"{target.stream} has no baseline yet",
-            next_step=f"holdfast baseline propose {target.slug}"
-            if target.configured
-            else "holdfast target add NAME --dsn-env VARIABLE, then propose a baseline of it",
-        )
-
-    return baseline.verify(
-        desk.objects.get(approval.envelope_key(signed.envelope)),
-        target=target.stream,
-        signed=signed,
-        required=target.approvals,
-        approvers=target.approvers,
-        trusted=desk.trusted(signed.index),
-        load=lambda digest: desk.objects.get(approval.snapshot_key(digest)),
-        entry_at=lambda index: entry_at(desk.journal, index),
-    )
-
-
 class _Scan:
     """One run, from the state before to the records after."""
 
@@ -188,7 +127,7 @@ class _Scan:
         self.failure: HoldfastError | None = None
         self.changes: list[Change] = []
         self.meanings: list[Meaning | None] = []  # of each change
-        self.held: baseline.Baseline | None = None
+        self.held: Baseline | None = None
         self.look: Look | None = None
         self.ended = timestamp(self.started)  # when the reading was over
         self.who: dict[str, Attribution] | None = None  # what this scan learned, by findings
@@ -202,7 +141,7 @@ class _Scan:
             self._keep(self.look)  # 4
         if self.look is not None:
             self.changes += (
-                _coverage(self.look.snapshot)
+                self.look.coverage()
                 if self.held is None
                 else self._unexplained(self.held.snapshot, self.look)
             )
@@ -211,7 +150,7 @@ class _Scan:
 
     def _verify(self) -> None:
         try:
-            self.held = verified(self.desk, self.target, self.state)
+            self.held = approval.verified(self.desk, self.target, self.state)
         except NoBaseline as error:
             self.failure = error
         except VerificationFailed as error:
@@ -295,7 +234,7 @@ class _Scan:
             for one in self._attribute(self._judge())
         ]
         gone = self._gone({one.id for one, _ in judged})
-        outcome = _outcome(judged, compared=self.held is not None and self.look is not None)
+        outcome = Outcome.of(judged, compared=self.held is not None and self.look is not None)
         drafts = [
             self._draft(state.OPENED, at, finding.encode(one))
             for one, _ in judged
@@ -428,12 +367,6 @@ class _Scan:
         return body
 
 
-def _coverage(taken: Snapshot) -> list[Change]:
-    """What could not be read, where there is no baseline to compare with."""
-    empty = build([])
-    return [change for change in diff(empty, taken) if change.operation is Operation.UNREADABLE]
-
-
 def _refused(error: VerificationFailed) -> Change:
     attributes = {"error": error.code, "reason": error.message}
     return Change(
@@ -446,15 +379,3 @@ def _refused(error: VerificationFailed) -> Change:
         old=None,
         new=attributes,
     )
-
-
-def _outcome(judged: list[tuple[Finding, Disposition]], *, compared: bool) -> Outcome:
-    """Findings outweigh what is unknown; and nothing but a full, clean comparison is clean."""
-    if any(one.kind == BASELINE for one, _ in judged):
-        return Outcome.REFUSED
-    if any(one.certain and disposition is Disposition.OPEN for one, disposition in judged):
-        return Outcome.DRIFT
-    unknown = any(one.operation is Operation.UNREADABLE for one, _ in judged)
-    if unknown or not compared:
-        return Outcome.UNKNOWN
-    return Outcome.CLEAN

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from chalicelib.drift import approval, state
-from chalicelib.drift.scan import Outcome, held
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.scan import held
 from chalicelib.drift.who import Attribution
 from chalicelib.kernel import canon, ledger, names
 from chalicelib.kernel.clock import parse_timestamp, timestamp

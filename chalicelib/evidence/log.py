@@ -30,7 +30,6 @@ import msgspec
 from chalicelib.evidence import bundle, head, layout, retention, state
 from chalicelib.evidence.bodies import MAX_BODY_BYTES
 from chalicelib.evidence.publish import Publisher
-from chalicelib.evidence.reader import agree
 from chalicelib.kernel import canon, clock, personal, record
 from chalicelib.kernel.errors import Conflict, Fork, Malformed, UsageError
 from chalicelib.kernel.merkle import Frontier, leaf_hash
@@ -187,7 +186,7 @@ class Log(Publisher):
         finished = signed is None
         if signed is None:
             signed = self.publish(current)
-        agree(current, signed)
+        state.agree(current, signed)
         if latest is None or latest.size < current.size:
             self.derive(current, signed)
         elif latest.root != signed.root:

@@ -59,13 +59,13 @@ def path(index: int, size: int) -> list[tuple[int, int]]:
     ranges = []
     start, stop = 0, size
     while stop - start > 1:
-        split = start + _split(stop - start)
-        if index < split:
-            ranges.append((split, stop))
-            stop = split
+        middle = start + split(stop - start)
+        if index < middle:
+            ranges.append((middle, stop))
+            stop = middle
         else:
-            ranges.append((start, split))
-            start = split
+            ranges.append((start, middle))
+            start = middle
     return ranges[::-1]
 
 
@@ -82,13 +82,13 @@ def prove_consistency(old: int, new: int, node: Node) -> list[bytes]:
     path = []
     start, stop = 0, new
     while old != stop:
-        split = start + _split(stop - start)
-        if old <= split:
-            path.append(span(split, stop, node))
-            stop = split
+        middle = start + split(stop - start)
+        if old <= middle:
+            path.append(span(middle, stop, node))
+            stop = middle
         else:
-            path.append(span(start, split, node))
-            start = split
+            path.append(span(start, middle, node))
+            start = middle
     if start:  # the RFC's flag b: the old tree is no subtree that its reader knows already
         path.append(span(start, stop, node))
     return path[::-1]
@@ -172,7 +172,7 @@ def _two_roots(old: int, new: int, proof: Sequence[bytes], old_root: bytes) -> t
     return fr, sr
 
 
-def _split(length: int) -> int:
+def split(length: int) -> int:
     """The largest power of two smaller than ``length``. Source: RFC 9162 §2.1.1."""
     return 1 << ((length - 1).bit_length() - 1)
 

@@ -15,7 +15,7 @@ import msgspec
 from chalicelib.evidence import bundle, layout, note, retention, state
 from chalicelib.evidence.keys import handed_over, verify_handover
 from chalicelib.evidence.note import Checkpoint
-from chalicelib.evidence.reader import Reader, agree
+from chalicelib.evidence.reader import Reader
 from chalicelib.evidence.tiles import Tiler
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import (
@@ -115,7 +115,7 @@ class Publisher(Reader):
         signed = None if current is None else self._find(current.size)
         if current is None or signed is None:
             raise Conflict("an append is not finished; nothing was changed")
-        agree(current, signed)
+        state.agree(current, signed)
         place = layout.handover(current.size)
         if place in self._writeonce.list(place):
             raise BadSignature(
@@ -183,7 +183,7 @@ class Publisher(Reader):
             key = layout.checkpoint(current.size)
             self._writeonce.put(key, signed_note, keep_days=self._retention.most)
         signed = self._signed(current.size)
-        agree(current, signed)
+        state.agree(current, signed)
         return signed
 
     def derive(self, current: State, signed: SignedCheckpoint, tiler: Tiler | None = None) -> None:
@@ -237,7 +237,7 @@ class Publisher(Reader):
                 f"leaves, observed {edge.root().hex()} at {edge.size}"
             )
         if current.batch.start:
-            agree(current, self._signed(current.batch.start))
+            state.agree(current, self._signed(current.batch.start))
         self._writeonce.put(key, data, keep_days=self._retention.days_of(leaves))
 
     def _staged(self, current: State) -> bytes:

@@ -76,12 +76,12 @@ class Reader:
             return None
         signed = self._find(current.size)
         if signed is not None:
-            agree(current, signed)
+            state.agree(current, signed)
             return signed
         if current.batch.start == 0:
             return None
         signed = self._signed(current.batch.start)
-        agree(current, signed)
+        state.agree(current, signed)
         return signed
 
     def settled(self) -> SignedCheckpoint | None:
@@ -241,7 +241,7 @@ class Reader:
             version, current = self._state()
             size, ours = (0, b"") if current is None else (current.size, state.encode(current))
             if latest is not None and latest.size > size:
-                raise _behind(size, ours, latest)
+                raise state.behind(size, ours, latest)
             locked = self._batch_bytes(size)
             if locked is None:
                 return version, current, latest
@@ -255,7 +255,7 @@ class Reader:
         whole = bool(leaves) and used == len(locked)
         signed = self._find(size + len(leaves)) if whole else None
         if signed is not None:
-            return _behind(size, ours, signed)
+            return state.behind(size, ours, signed)
         key = layout.batch(size)
         return Fork(
             f"the state ends at {size} leaves, but {key} is locked",
@@ -390,29 +390,3 @@ class Reader:
         while edge.size < at:
             self._batch(edge.size, edge)
         return edge
-
-
-def agree(current: State, signed: SignedCheckpoint) -> None:
-    """Return if the state holds the root that was signed, at its size or before its last batch.
-
-    Raises: Fork.
-    """
-    edge = current.edge() if signed.size == current.size else current.base()
-    if edge.root() != signed.root:
-        raise Fork(
-            f"two roots for {signed.size} leaves: the state has {edge.root().hex()}, "
-            f"the signed checkpoint has {signed.root.hex()}",
-            ours=state.encode(current),
-            theirs=signed.note,
-            next_step="stop all writers and keep both; one of the two histories is not the log's",
-        )
-
-
-def _behind(size: int, ours: bytes, theirs: SignedCheckpoint) -> Fork:
-    """The state knows fewer leaves than were signed for: rolled back, or another log's."""
-    return Fork(
-        f"the state knows {size} leaves, but a checkpoint of {theirs.size} was signed",
-        ours=ours,
-        theirs=theirs.note,
-        next_step="stop all writers, keep both, and restore the state that the checkpoint proves",
-    )

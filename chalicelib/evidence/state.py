@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chalicelib.kernel import canon
-from chalicelib.kernel.errors import Malformed
+from chalicelib.kernel.errors import Fork, Malformed
 from chalicelib.kernel.merkle import Frontier
 
 if TYPE_CHECKING:
-    from chalicelib.evidence.note import Verifier
+    from chalicelib.evidence.note import SignedCheckpoint, Verifier
 
 VERSION = 2
 WITHOUT_KEY = 1  # the version before keys could be changed; still read, no longer written
@@ -89,3 +89,29 @@ def decode(data: bytes) -> State:
     if edge.root().hex() != value.root or not 0 <= base.size < edge.size:
         raise Malformed("a log state whose size, root and right edge contradict each other")
     return value
+
+
+def agree(current: State, signed: SignedCheckpoint) -> None:
+    """Return if the state holds the root that was signed, at its size or before its last batch.
+
+    Raises: Fork.
+    """
+    edge = current.edge() if signed.size == current.size else current.base()
+    if edge.root() != signed.root:
+        raise Fork(
+            f"two roots for {signed.size} leaves: the state has {edge.root().hex()}, "
+            f"the signed checkpoint has {signed.root.hex()}",
+            ours=encode(current),
+            theirs=signed.note,
+            next_step="stop all writers and keep both; one of the two histories is not the log's",
+        )
+
+
+def behind(size: int, ours: bytes, theirs: SignedCheckpoint) -> Fork:
+    """The state knows fewer leaves than were signed for: rolled back, or another log's."""
+    return Fork(
+        f"the state knows {size} leaves, but a checkpoint of {theirs.size} was signed",
+        ours=ours,
+        theirs=theirs.note,
+        next_step="stop all writers, keep both, and restore the state that the checkpoint proves",
+    )

@@ -510,7 +510,7 @@ def test_by_itself_it_finds_who_reaches_databases():
         now=lambda: NOW,
     ).read(quiet)
     reaches = [name for kind, name in found(reading) if kind == "iam_database_access"]
-    assert reaches == ["user db"]
+    assert reaches == ["user db: rds-db:connect"]
 
 
 def test_an_answer_of_another_form_is_refused_as_a_whole():

@@ -27,7 +27,8 @@ from support.desk import MemorySource
 
 from chalicelib import settings, wiring
 from chalicelib.drift import approval
-from chalicelib.drift.scan import look, scan
+from chalicelib.drift.look import look
+from chalicelib.drift.scan import scan
 from chalicelib.drift.snapshot import Object
 from chalicelib.kernel.record import Actor
 from chalicelib.local.clock import SystemClock

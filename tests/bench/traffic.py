@@ -22,7 +22,7 @@ from support.desk import ANA, BEN, CHLOE, START, HandClock, MemorySource
 from chalicelib.drift import approval, schedule
 from chalicelib.drift.desk import Desk, Target
 from chalicelib.drift.judge import load as load_rules
-from chalicelib.drift.scan import look
+from chalicelib.drift.look import look
 from chalicelib.drift.snapshot import Object
 from chalicelib.drift.state import States
 from chalicelib.evidence import note

@@ -54,8 +54,13 @@ def aws_is_told(holdfast, config):
     found = {(row["kind"], group(row["name"]), row["attribute"], row["direction"]) for row in rows}
     assert found == {
         ("iam_inline_policy", "role shop-web: orders", "document", "widens"),
-        ("iam_database_access", "role shop-web", "", "widens"),
-        ("iam_database_access", "service ecs-tasks.amazonaws.com", "through", "widens"),
+        ("iam_database_access", "role shop-web: rds-db:connect", "", "widens"),
+        (
+            "iam_database_access",
+            "service ecs-tasks.amazonaws.com: rds-db:connect",
+            "through",
+            "neutral",
+        ),
         ("security_group_rule", "sg-… in tcp 5432 from 0.0.0.0/0", "", "widens"),
         ("rds_instance", "orders", "deletion_protection", "widens"),
         ("rds_disagreement", "log_statement", "", "neutral"),
@@ -78,7 +83,7 @@ def aws_is_told(holdfast, config):
         "rds_instance": {("ModifyDBInstance", mallory, "127.0.0.1")},
     }
     reaching = holdfast(*config, "access", "reach", "iam-prod", "--json").json
-    assert {one["name"]: one["through"] for one in reaching["who"]} == {
+    assert {one["who"]: one["through"] for one in reaching["who"]} == {
         "role nightly-batch": ["report"],
         "role orders-api": [],
         "role report": [],

@@ -239,7 +239,7 @@ CASE = 'name = "a"\nprincipal = "person:x"\naction = "policy:read"\nexpect = "de
         (f"[[case]]\n{CASE}".replace("person:", "root:"), "not a member: 'root:x'"),
         (
             f'[[case]]\n{CASE}target = "x"\n'.replace("policy:read", "scan:read"),
-            "no target postgres:x",
+            "no target x",
         ),
         (f"[[case]]\n{CASE}".replace("deny", "maybe"), "maybe"),
         ("[[case]]\n" + "a = " + "[" * 5000, "the table"),
@@ -362,7 +362,7 @@ def test_explain_knows_people_by_their_other_names(installed):
         (("group:dba", "scan:read"), "not a member: 'group:dba'"),
         (("person:ana", "scan:read"), "scan:read is asked of a target"),
         (("person:ana", "record:read", "--target", "orders-prod"), "is asked of the log"),
-        (("person:ana", "scan:read", "--target", "none"), "no target postgres:none"),
+        (("person:ana", "scan:read", "--target", "none"), "no target none"),
         (("person:ana", "policy:read", "--group", "a\nb"), "not a person's name"),
         (("person:ana", "policy:read", "--for", "1h"), "for: policy:read is about no lease"),
         (("person:ana", "lease:request"), "lease:request is asked of a target"),

@@ -12,6 +12,7 @@ from chalicelib.drift.iam.reference import packaged
 from chalicelib.drift.scan import scan
 from chalicelib.drift.snapshot import Object, build, unreadable
 from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import Unreachable
 from chalicelib.kernel.record import Actor
 
 A = "123456789012"
@@ -68,9 +69,17 @@ class Desk:
             self.desk, self.target, taken, identity="database memory", read_at=now, actor=ANA
         )
 
-    def scan(self, objects):
+    def scan(self, objects, error=None):
         source = MemorySource(self.desk.clock, objects)
+        source.error = error
         scan(self.desk, self.target, source, actor=ANA, progress=lambda *_: None)
+
+    def fail(self):
+        self.scan([], Unreachable("AWS did not answer"))
+
+    @property
+    def last(self):
+        return self.desk.states.get("iam:us").last_scan
 
 
 @pytest.fixture
@@ -84,14 +93,29 @@ def test_it_lists_who_by_what_through_whom(holdfast, account):
     found = holdfast("access", "reach", "us", "--json").json
     assert found["complete"] is True
     assert found["who"] == [
-        {"name": "role app", "by": ["rds-db:connect"], "through": [], "certain": True},
-        {"name": "user al", "by": ["rds-db:connect"], "through": ["app"], "certain": True},
+        {"who": "role app", "by": "rds-db:connect", "through": [], "certain": True},
+        {"who": "user al", "by": "rds-db:connect", "through": ["app"], "certain": True},
     ]
     lines = holdfast("access", "reach", "iam:us")
     assert "role app" in lines.out
     assert "role web" not in lines.out
     assert "logs in to a database with a token of IAM" in lines.err
-    assert "2 principals" in lines.err
+    assert "2 principals, 2 ways" in lines.err
+
+
+def test_a_row_is_a_way(holdfast, account):
+    more = [*ACCOUNT, *role("dba", "rds:modifydbinstance")]
+    account.sign(more)
+    account.scan(account.whole(more))
+    answer = holdfast("access", "reach", "us")
+    assert [" ".join(line.split()) for line in answer.out.splitlines()] == [
+        "role app rds-db:connect itself yes",
+        "role dba rds: change itself yes",
+        "user al rds-db:connect app yes",
+        "user al rds: change dba yes",
+    ]
+    assert "3 principals, 4 ways" in answer.err
+    assert "changes an instance or cluster" in answer.err
 
 
 def test_what_only_the_context_decides_is_maybe(holdfast, account):
@@ -110,7 +134,7 @@ def test_nobody_is_a_good_answer(holdfast, account):
     account.sign(objects)
     account.scan(account.whole(objects))
     assert holdfast("access", "reach", "us", "--json").json["who"] == []
-    assert "0 principals" in holdfast("access", "reach", "us").err
+    assert "0 principals, 0 ways" in holdfast("access", "reach", "us").err
 
 
 def test_gaps_are_said_and_are_no_good_answer(holdfast, account):
@@ -137,12 +161,69 @@ def test_gaps_in_what_does_not_matter_are_none(holdfast, account):
 
 
 def test_without_a_scan_nobody_can_tell(holdfast, account):
-    assert "holdfast scan us" in holdfast("access", "reach", "us", expect=3).err
+    del account
+    answer = holdfast("access", "reach", "us", expect=3)
+    assert "iam:us was never scanned" in answer.err
+    assert "holdfast scan us" in answer.err
+
+
+def test_after_a_scan_that_failed_nobody_can_tell(holdfast, account):
+    account.sign(ACCOUNT)
+    account.fail()
+    answer = holdfast("access", "reach", "us", expect=3)
+    first = account.last
+    assert f"the last scan of iam:us, at {first.at}, could not read the account" in answer.err
+    assert "none ever did" in answer.err
+    assert "holdfast drift ls us" in answer.err
+    account.scan(account.whole(ACCOUNT))
+    read_at = holdfast("access", "reach", "us", "--json").json["read_at"]
+    account.fail()
+    answer = holdfast("access", "reach", "us", expect=3)
+    assert account.last.at != first.at
+    assert f"at {account.last.at}, could not read the account" in answer.err
+    assert f"the last one that did is of {read_at}" in answer.err
+    assert answer.out == ""
+    assert read_at in holdfast("drift", "ls", "us", "--reach", expect=3).err
+
+
+def test_a_scan_by_an_older_program_is_made_again(holdfast, account):
+    old = {"by": ["rds-db:connect"], "through": [], "certain": True}
+    account.sign(ACCOUNT)
+    account.scan([*ACCOUNT, Object("iam_database_access", "role app", old)])
+    answer = holdfast("access", "reach", "us", expect=3)
+    assert "an older Holdfast" in answer.err
+    assert "holdfast scan us" in answer.err
 
 
 def test_a_database_is_no_account(holdfast, account):
     del account
-    assert "no AWS account" in holdfast("access", "reach", "orders", expect=2).err
+    answer = holdfast("access", "reach", "orders", expect=2)
+    assert "postgres:orders is no AWS account" in answer.err
+    assert "of these: us" in answer.err
+
+
+def test_a_target_that_is_not_there_is_said_with_those_that_are(holdfast, account):
+    del account
+    for text in ("uk", "iam:uk", "iam:orders"):
+        answer = holdfast("access", "reach", text, expect=2)
+        assert f"no target {text}; configured: orders, us" in answer.err
+        assert "of these: us" in answer.err
+        assert "--dsn-env" not in answer.err
+
+
+def test_of_many_accounts_some_are_named(holdfast, account):
+    del account
+    for name in "abcde":
+        holdfast("target", "add", name, "--kind", "iam", "--account", A)
+    assert "of these: a, b, c, d, e, …" in holdfast("access", "reach", "orders", expect=2).err
+
+
+def test_without_an_account_it_is_said_how_to_add_one(holdfast):
+    holdfast("init")
+    holdfast("target", "add", "orders", "--dsn-env", "ORDERS_DSN")
+    for text in ("orders", "us"):
+        answer = holdfast("access", "reach", text, expect=2)
+        assert "holdfast target add NAME --kind iam --account" in answer.err
 
 
 def test_a_snapshot_that_was_changed_is_refused(holdfast, account):
@@ -177,14 +258,50 @@ def test_findings_about_who_reaches(holdfast, account):
     assert any(one["name"] == "web" for one in everything)
     assert rows(holdfast, "us") == {
         "altered iam_role app",
-        "altered iam_database_access user al",
-        "added iam_database_access role new",
+        "added iam_database_access user al: rds: change",
+        "added iam_database_access role new: rds: change",
         "added iam_role new",
         "added iam_attachment role new has new-p",
         "added iam_policy new-p",
         "added iam_policy b",
     }
     assert rows(holdfast) == rows(holdfast, "us")
+
+
+def trusted_by(objects, name, whom):
+    trust = policy(Principal={"AWS": [f"arn:aws:iam::{A}:{whom}"]}, Action=["sts:assumerole"])
+    return [
+        one._replace(attributes={**one.attributes, "trust": trust})
+        if one.key == ("iam_role", name)
+        else one
+        for one in objects
+    ]
+
+
+def test_another_chain_to_the_same_is_for_the_record(holdfast, account):
+    account.sign(ACCOUNT)
+    account.scan(account.whole(trusted_by(ACCOUNT, "app", "role/web")))
+    told = {
+        (one["operation"], one["name"], one["attribute"]): (
+            one["direction"],
+            one["severity"],
+            one["title"],
+        )
+        for one in holdfast("drift", "ls", "us", "--reach", "--json").json
+        if one["kind"] == "iam_database_access"
+    }
+    assert told == {
+        ("altered", "user al: rds-db:connect", "through"): (
+            "neutral",
+            "info",
+            "Reaches a database by other roles",
+        ),
+        ("added", "role web: rds-db:connect", ""): (
+            "widens",
+            "high",
+            "Somebody can reach the databases",
+        ),
+    }
 
 
 def test_findings_of_what_is_gone_and_of_gaps(holdfast, account):

@@ -17,7 +17,8 @@ from chalicelib.access.ending import BROKER, terms
 from chalicelib.access.policy import load
 from chalicelib.access.principal import Kind, Principal
 from chalicelib.access.request import Asked
-from chalicelib.drift.scan import Outcome, scan
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.scan import scan
 from chalicelib.kernel.record import Actor, entry_at
 from chalicelib.wiring import access
 from chalicelib.wiring.explained import explained

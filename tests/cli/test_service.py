@@ -12,10 +12,11 @@ from support.desk import MemorySource, make_desk
 
 from chalicelib.cli import ticks
 from chalicelib.cli.bell import ThreadBell
-from chalicelib.cli.service import GRACE_SECONDS, MAX_WAIT_SECONDS, Installation, Service
+from chalicelib.cli.installation import Installation
+from chalicelib.cli.service import GRACE_SECONDS, MAX_WAIT_SECONDS, Service
 from chalicelib.drift import approval, schedule
 from chalicelib.drift.desk import Target
-from chalicelib.drift.scan import look
+from chalicelib.drift.look import look
 from chalicelib.drift.schedule import Message
 from chalicelib.drift.snapshot import Object
 from chalicelib.kernel.clock import timestamp

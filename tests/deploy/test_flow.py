@@ -25,7 +25,7 @@ from support import stack
 from chalicelib import settings, wiring
 from chalicelib.drift import approval, schedule
 from chalicelib.drift.desk import Target
-from chalicelib.drift.scan import look
+from chalicelib.drift.look import look
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.record import Actor, Draft
 from chalicelib.local.clock import SystemClock

@@ -375,7 +375,7 @@ def test_only_what_logs_in_to_databases_is_in_the_vpc(template):
 
 def test_metrics_that_are_watched_are_counted(template):
     from chalicelib.aws import usage
-    from chalicelib.drift.scan import Outcome
+    from chalicelib.drift.outcome import Outcome
 
     alarms = properties(template, "AWS::CloudWatch::Alarm").values()
     watched = {one["MetricName"] for one in alarms if one.get("Namespace") == "Holdfast"}

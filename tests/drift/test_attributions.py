@@ -13,7 +13,8 @@ from support.trail import FakeTrail, made
 from chalicelib.drift import approval, decide, finding, state
 from chalicelib.drift.causes import Lookup
 from chalicelib.drift.desk import Target
-from chalicelib.drift.scan import Outcome, scan
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.scan import scan
 from chalicelib.drift.schedule import Done, events
 from chalicelib.drift.snapshot import Object
 from chalicelib.drift.who import HISTORY, LATE, Certainty, attributed

@@ -10,9 +10,11 @@ import pytest
 from support.desk import ANA, BEN, CHLOE, make_desk, propose_state, quiet
 
 from chalicelib.drift import approval, baseline
+from chalicelib.drift.approval import verified
 from chalicelib.drift.audit import Audit
 from chalicelib.drift.desk import Target
-from chalicelib.drift.scan import Outcome, scan, verified
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.scan import scan
 from chalicelib.evidence import rotate
 from chalicelib.kernel import canon, dsse
 from chalicelib.kernel.errors import (

@@ -8,7 +8,8 @@ from support.desk import ANA, BEN, CHLOE, START, propose_state, quiet
 from chalicelib.drift import approval, decide
 from chalicelib.drift.desk import Target
 from chalicelib.drift.finding import Disposition
-from chalicelib.drift.scan import Outcome, scan
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.scan import scan
 from chalicelib.drift.snapshot import unreadable
 from chalicelib.kernel import personal
 from chalicelib.kernel.errors import NotAllowed, NotFound, UsageError

@@ -21,7 +21,7 @@ from chalicelib.drift.iam.glob import parse as parse_pattern
 from chalicelib.drift.iam.goal import MEANINGS, goals
 from chalicelib.drift.iam.overlap import Overlap
 from chalicelib.drift.iam.principal import Entry, Principal
-from chalicelib.drift.iam.reach import Databases, reach
+from chalicelib.drift.iam.reach import KIND, MAX_LABEL, Databases, reach
 from chalicelib.drift.iam.request import Request
 from chalicelib.drift.iam.roll import Roll
 from chalicelib.drift.snapshot import Object
@@ -120,12 +120,19 @@ def member(name, group, *statements):
 
 
 def found(objects, databases=DATABASES):
-    return {one.name: one.attributes for one in reach(objects, databases, INDEX)}
+    """By who it is: their ways, in order."""
+    answer = {}
+    for one in reach(objects, databases, INDEX):
+        said = dict(one.attributes)
+        who = said.pop("who")
+        assert (one.kind, one.name) == (KIND, f"{who}: {said['by']}")
+        answer.setdefault(who, []).append(said)
+    return answer
 
 
 def does(by, *through, certain=True):
-    by = [by] if isinstance(by, str) else by
-    return {"by": sorted(by), "through": list(through), "certain": certain}
+    by = [by] if isinstance(by, str) else sorted(by)
+    return [{"by": one, "through": list(through), "certain": certain} for one in by]
 
 
 GOAL = allow(CONNECT, DBUSER)
@@ -227,6 +234,7 @@ CASES = [
     ("outside-of-nothing", role("x", allow("s3:*"), trust=[trusts("*")]), {}, "a role that reaches nothing may be anybody's"),
     ("delegated-denied", [*OPEN, *user("al", TAKE, deny("sts:*"))], HELD, "what his own Deny is on is not allowed to him"),
     ("delegated-not-resource", [*OPEN, *user("al", {"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": arn("role end")}), *user("bo", {"Effect": "Allow", "Action": "sts:AssumeRole", "NotResource": arn("role x")})], {**HELD, "user bo": does(CONNECT, "end")}, "all roles but one"),
+    ("named-denied-by-a-variable", [*role("end", GOAL, trust=[trusts({"AWS": arn("role gate")})]), *role("gate", no_one("*", f"arn:aws:iam::{A}:user/${{aws:username}}"))], {**HELD, "role gate": does(CONNECT, "end", certain=False)}, "a role has no aws:username, and what NotResource means then AWS does not say"),
     ("delegated-denied-maybe", [*OPEN, *user("al", TAKE, deny("sts:*", **MFA))], {**HELD, "user al": does(CONNECT, "end", certain=False)}, "without MFA it is not denied"),
     # Chains
     ("chain", [*END, *role("gate", trust=NAMED), *user("al")], {**HELD, "role gate": does(CONNECT, "end"), "user al": does(CONNECT, "end", "gate")}, "he takes the role that takes the role"),
@@ -236,8 +244,14 @@ CASES = [
     ("itself", role("a", allow("sts:AssumeRole"), trust=[trusts(ROOT)]), {}, "a role that takes itself has gained nothing"),
     ("shortest", [*OPEN, *role("far", TAKE, trust=NAMED), *user("al", TAKE)], {**HELD, "role far": does(CONNECT, "end"), "user al": does(CONNECT, "end")}, "the way by another role is longer"),
     ("uncertain-chain", [*OPEN, *role("gate", {**TAKE, **IP}, trust=NAMED), *user("al")], {**HELD, "role gate": does(CONNECT, "end", certain=False), "user al": does(CONNECT, "end", "gate", certain=False)}, "a chain is as certain as its weakest step"),
-    ("two-ways", [*OPEN, *user("al", TAKE, allow(READ, SECRET))], {**HELD, "user al": does([CONNECT, READ], "end")}, "one class by himself, the other by a role"),
-    ("certain-other-way", [*OPEN, *user("al", TAKE, allow(READ, SECRET, **IP))], {**HELD, "user al": does([CONNECT, READ], "end")}, "one certain way is enough"),
+    ("two-ways", [*OPEN, *user("al", TAKE, allow(READ, SECRET))], {**HELD, "user al": does(CONNECT, "end") + does(READ)}, "one class by himself, the other by a role"),
+    ("certain-other-way", [*OPEN, *user("al", TAKE, allow(READ, SECRET, **IP))], {**HELD, "user al": does(CONNECT, "end") + does(READ, certain=False)}, "a certain way makes no other certain"),
+    ("certain-by-a-role", [*OPEN, *user("al", TAKE, {**GOAL, **IP})], {**HELD, "user al": does(CONNECT, "end")}, "by himself the context decides; by the role it is certain, so that is how"),
+    ("certain-and-longer", [*role("end", GOAL, trust=[trusts({"AWS": arn("user al")}, **MFA), trusts({"AWS": arn("role gate")})]), *role("gate", trust=NAMED), *user("al")], {**HELD, "role gate": does(CONNECT, "end"), "user al": does(CONNECT, "end", "gate")}, "the shorter chain is not certain"),
+    ("outside-certain-and-longer", [*role("end", GOAL, trust=[trusts({"AWS": OTHER}, **MFA), trusts({"AWS": arn("role gate")})]), *role("gate", trust=[trusts({"AWS": OTHER})])], {**HELD, "role gate": does(CONNECT, "end"), f"account {OTHER}": does(CONNECT, "end", "gate")}, "nor is it from outside"),
+    ("outside-ways", [*role("end", GOAL, trust=[trusts({"AWS": OTHER})]), *role("vault", allow(READ, SECRET), trust=[trusts({"AWS": OTHER}, **MFA)])], {**HELD, "role vault": does(READ), f"account {OTHER}": does(CONNECT, "end") + does(READ, "vault", certain=False)}, "each way from outside is as certain as its own opening"),
+    ("trust-everybody-and-one", role("end", GOAL, trust=[trusts("*"), trusts({"AWS": OTHER})]), {**HELD, "everybody": does(CONNECT, "end"), f"account {OTHER}": does(CONNECT, "end")}, "who is named besides everybody is not left out"),
+    ("escalates-for-certain", [*OPEN, *user("al", TAKE, allow("iam:PutUserPolicy", arn("user al")), allow(READ, SECRET, **IP))], {**HELD, "user al": does(ESCALATE) + does(READ, certain=False)}, "he needs no role; what else he has by himself is as certain as it is"),
     # Passing roles
     ("pass", [*role("end", GOAL, trust=[trusts({"Service": "ec2.amazonaws.com"})]), *user("al", allow("iam:PassRole", arn("role end")))], {**HELD, "service ec2.amazonaws.com": does(CONNECT, "end"), "user al": does(HAND_OVER, "end", certain=False)}, "a service acts for him; whether he may start one is not looked at"),
     ("pass-no-service", [*OPEN, *user("al", allow("iam:PassRole"))], HELD, "no service may take the role"),
@@ -301,15 +315,50 @@ def test_chain_of_any_depth():
     objects += role(f"r{count - 1:04}")
     answer = found(objects)
     assert len(answer) == count
-    last = answer[f"role r{count - 1:04}"]
+    [last] = answer[f"role r{count - 1:04}"]
     assert last["certain"]
     assert len(last["through"]) == MAX_THROUGH
-    assert answer["role r0003"]["through"] == ["r0000", "r0001", "r0002"]
+    assert answer["role r0003"][0]["through"] == ["r0000", "r0001", "r0002"]
 
 
 def test_order_of_objects_does_not_matter():
     objects = [*END, *role("gate", trust=NAMED), *user("al"), *member("al", "g", GOAL)]
     assert reach(objects, DATABASES, INDEX) == reach(objects[::-1], DATABASES, INDEX)
+
+
+def test_no_two_ways_have_one_name():
+    """A name ends in exactly one class, so what is before it is who it is, whatever that holds."""
+    for first, second in product(MEANINGS, MEANINGS):
+        assert first == second or not f"x: {first}".endswith(f": {second}")
+
+
+def test_names_are_bounded_and_who_it_is_is_not():
+    long = [f"idp.example/{'x' * MAX_LABEL}{end}" for end in "ab"]
+    openings = [trusts({"Federated": one}, action="sts:AssumeRoleWithSAML") for one in long]
+    fits = f"idp/{'y' * (MAX_LABEL - len('federated idp/'))}"
+    openings.append(trusts({"Federated": fits}, action="sts:AssumeRoleWithSAML"))
+    first = reach(role("end", GOAL, trust=openings), DATABASES, INDEX)
+    ways = {one.name: one.attributes["who"] for one in first}
+    assert set(ways.values()) == {"role end", *(f"federated {one}" for one in (*long, fits))}
+    assert f"federated {fits}: {CONNECT}" in ways
+    assert max(map(len, ways)) <= MAX_LABEL + len(f"… sha256 {'0' * 64}: ") + max(
+        map(len, MEANINGS)
+    )
+    # Somebody may be named as a shortened name is: it is longer than the bound, and shortened too.
+    (name, *_) = (one for one, who in ways.items() if who == f"federated {long[0]}")
+    shortened = name.removeprefix("federated ").removesuffix(f": {CONNECT}")
+    openings.append(trusts({"Federated": shortened}, action="sts:AssumeRoleWithSAML"))
+    more = reach(role("end", GOAL, trust=openings), DATABASES, INDEX)
+    assert len({one.name for one in more}) == len(more) == len(first) + 1
+
+
+def test_another_chain_changes_nothing_but_through():
+    before = role("end", GOAL, trust=NAMED) + user("al")
+    after = role("end", GOAL, trust=[trusts({"AWS": arn("role gate")})]) + user("al")
+    [was] = found(before)["user al"]
+    [is_] = found([*after, *role("gate", trust=NAMED)])["user al"]
+    assert (was["through"], is_["through"]) == (["end"], ["end", "gate"])
+    assert {**was, "through": is_["through"]} == is_
 
 
 def test_what_is_elsewhere_changes_no_object():
@@ -320,7 +369,7 @@ def test_what_is_elsewhere_changes_no_object():
 
 
 def test_every_class_is_explained():
-    labels = {label for case in CASES for one in case[2].values() for label in one["by"]}
+    labels = {one["by"] for case in CASES for ways in case[2].values() for one in ways}
     assert labels == set(MEANINGS)
 
 
@@ -494,7 +543,7 @@ class Judge:
         alone = evaluate(trust, self.request(who, "sts:AssumeRole", arn(role_), [arn(who)]))
         return alone is Decision.ALLOWED
 
-    def reaching(self, wanted=tuple(GOALS)):
+    def reaching(self, wanted):
         found = {
             who
             for who, (action, resource) in product(LABELS, wanted)
@@ -523,18 +572,37 @@ class Judge:
                 yield name
 
 
+def classes():
+    """By class: the requests of GOALS."""
+    told = {"rds:ModifyDBInstance": CHANGE, "rds:CopyDBSnapshot": COPY}
+    wanted = {}
+    for action, resource in GOALS:
+        wanted.setdefault(told.get(action, action), []).append((action, resource))
+    return wanted
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(accounts())
-def test_nobody_who_can_is_left_out(account):
+def test_no_way_of_anybody_is_left_out(account):
+    """Of who may give himself access for certain, those by roles are: he needs none."""
     objects, bounded = account
     databases = Databases(A, instances=("db-ONE",), secrets=("app/db",))
     answer = found(objects, databases)
-    for context in CONTEXTS:
+    ways = {(who, one["by"]) for who, said in answer.items() for one in said}
+    alone = {
+        who
+        for who, said in answer.items()
+        if {"by": ESCALATE, "through": [], "certain": True} in said
+    }
+    for context, (label, wanted) in product(CONTEXTS, classes().items()):
         judge = Judge(objects, bounded, context)
-        reaching = judge.reaching()
-        assert reaching <= set(answer)
+        reaching = judge.reaching(wanted)
+        assert {(who, label) for who in reaching - alone} <= ways
         for name in judge.strangers(reaching):
-            assert name in answer or "everybody" in answer
+            assert (name, label) in ways or ("everybody", label) in ways
+
+
+LABEL_OF = {action: goal.label for goal in goals(DATABASES, INDEX) for action in goal.actions}
 
 
 def requests():
@@ -554,10 +622,15 @@ def requests():
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(accounts())
-def test_who_is_certain_can_in_every_context(account):
+def test_what_is_certain_is_so_in_every_context(account):
     objects, bounded = account
-    answer = found(objects)
-    sure = {name for name in set(LABELS) & set(answer) if answer[name]["certain"]}
-    sure -= {name for name in sure if {ESCALATE} & set(answer[name]["by"])}
-    for context in CONTEXTS if sure else []:
-        assert sure <= Judge(objects, bounded, context).reaching(tuple(requests()))
+    asked = {}
+    for action, resource in requests():
+        asked.setdefault(LABEL_OF[action], []).append((action, resource))
+    sure = {}
+    for who, ways in found(objects).items():
+        for one in ways:
+            if who in LABELS and one["certain"] and one["by"] in asked:
+                sure.setdefault(one["by"], set()).add(who)
+    for context, (label, people) in product(CONTEXTS, sure.items()):
+        assert people <= Judge(objects, bounded, context).reaching(asked[label])

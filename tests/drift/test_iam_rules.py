@@ -41,6 +41,10 @@ class Shelf:
 INDEX = Index(Shelf())
 GET, PUT, ALL = allow("s3:GetObject"), allow("s3:PutObject"), allow("*")
 ODD = allow("s3:GetObject", Flavour="new")
+NEVER = {
+    "Condition": {"StringEquals": {"aws:username": "a"}, "StringNotEquals": {"aws:username": "a"}}
+}
+NOTHING = allow("s3:GetObject", **NEVER)
 APP, BOB, TEAM = role("app"), user("bob"), group("team")
 HAS = [APP, attached("role app", "p")]
 
@@ -70,7 +74,13 @@ def x(*statements, **more):
 
 MFA = one("mfa_device", "bob arn:aws:iam::1:mfa/bob", of="iam_user bob")
 PROFILE = one("instance_profile", "web", path="/", roles=["app"])
-REACH = one("database_access", "role app", by=["rds-db:connect"], through=[], certain=False)
+
+
+def reaches(who="role app", **more):
+    said = {"who": who, "by": "rds-db:connect", "through": [], "certain": False, **more}
+    return one("database_access", f"{who}: {said['by']}", **said)
+
+
 V2 = one("policy_version", "p v2", sha256="0" * 64, of="iam_policy p")
 
 # before, after: direction, severity, rule
@@ -86,8 +96,11 @@ ROWS = [
     ([managed("p", GET)], [managed("p", ALL)], W, MEDIUM, "iam.unattached"),
     ([managed("p", GET)], [managed("p", PUT)], B, MEDIUM, "iam.unattached"),
     ([managed("p", GET)], [managed("p", ODD)], U, MEDIUM, "iam.unattached.undecided"),
-    ([], [managed("p", ALL)], X, INFO, "iam.neutral"),
-    ([managed("p", ALL)], [], X, INFO, "iam.neutral"),
+    ([], [managed("p", ALL)], X, INFO, "iam.neutral.added"),
+    ([managed("p", ALL)], [], X, INFO, "iam.neutral.removed"),
+    ([APP], [APP, x(NOTHING)], X, INFO, "iam.neutral.added"),
+    ([APP, x(NOTHING)], [APP], X, INFO, "iam.neutral.removed"),
+    ([APP, x(NOTHING)], [APP, x(NOTHING, allow("s3:*", **NEVER))], X, INFO, "iam.neutral"),
     ([managed("p", GET)], [managed("p", GET, comment="x")], X, INFO, "comment"),
     ([APP], [APP, x(GET)], W, HIGH, "iam.policy"),
     ([APP], [APP, x(ALL)], W, CRITICAL, "iam.administrator"),
@@ -100,7 +113,12 @@ ROWS = [
     ([*HAS, managed("p", GET)], [APP, managed("p", GET)], N, LOW, "iam.narrows"),
     ([*HAS, managed("p", deny("iam:*"))], [APP, managed("p", deny("iam:*"))], W, HIGH, "iam.given"),
     ([APP], HAS, U, HIGH, "iam.undecided"),
-    ([BOB, TEAM], [BOB, TEAM, member("bob", "team")], X, INFO, "iam.neutral"),
+    ([BOB, TEAM], [BOB, TEAM, member("bob", "team")], X, INFO, "iam.neutral.joined"),
+    ([BOB, TEAM, member("bob", "team")], [BOB, TEAM], X, INFO, "iam.neutral.left"),
+    ([BOB, TEAM, inline("group team", "x", NOTHING)], [BOB, TEAM, inline("group team", "x", NOTHING), member("bob", "team")], X, INFO, "iam.neutral.joined"),
+    ([BOB, TEAM, inline("group team", "x", deny("iam:*"))], [BOB, TEAM, inline("group team", "x", deny("iam:*")), member("bob", "team")], N, LOW, "iam.narrows"),
+    ([APP, managed("p", NOTHING)], [*HAS, managed("p", NOTHING)], X, INFO, "iam.neutral.attached"),
+    ([*HAS, managed("p", NOTHING)], [APP, managed("p", NOTHING)], X, INFO, "iam.neutral.detached"),
     ([BOB, TEAM, inline("group team", "x", GET)], [BOB, TEAM, inline("group team", "x", GET), member("bob", "team")], W, HIGH, "iam.given"),
     ([BOB], [BOB, TEAM], X, LOW, "iam.rest"),
     # Boundaries
@@ -148,10 +166,20 @@ ROWS = [
     ([rules()], [rules(max_age_days=30)], N, LOW, "iam.narrows"),
     ([rules(reuse_prevention=5)], [rules()], W, HIGH, "iam.password"),
     # The rest
-    ([], [REACH], W, HIGH, "iam.database"),
-    ([REACH], [], N, LOW, "iam.narrows"),
-    ([REACH], [one("database_access", "role app", **{**REACH.attributes, "by": ["rds-db:connect", "rds:*"]})], W, HIGH, "iam.database"),
-    ([REACH], [one("database_access", "role app", **{**REACH.attributes, "certain": True})], W, HIGH, "iam.database"),
+    ([], [reaches()], W, HIGH, "iam.database"),
+    ([reaches()], [reaches(), reaches(by="rds: change")], W, HIGH, "iam.database"),
+    ([], [reaches(certain=True)], W, HIGH, "iam.database"),
+    ([], [reaches("account 999999999999", certain=True)], W, HIGH, "iam.database"),
+    ([], [reaches("everybody", certain=True)], W, CRITICAL, "iam.database.everybody"),
+    ([], [reaches("everybody")], W, HIGH, "iam.database"),
+    ([reaches("everybody")], [reaches("everybody", certain=True)], W, CRITICAL, "iam.database.everybody"),
+    ([reaches()], [], N, LOW, "iam.database.gone"),
+    ([reaches("everybody", certain=True)], [], N, LOW, "iam.database.gone"),
+    ([reaches()], [reaches(certain=True)], W, HIGH, "iam.database.certain"),
+    ([reaches(certain=True)], [reaches()], N, LOW, "iam.database.uncertain"),
+    ([reaches()], [reaches(through=["web"])], X, INFO, "iam.database.through"),
+    ([reaches(through=["a", "b"])], [reaches(through=["web"])], X, INFO, "iam.database.through"),
+    ([reaches("everybody", certain=True)], [reaches("everybody", certain=True, through=["a"])], X, INFO, "iam.database.through"),
     ([managed("p", GET), V2], [managed("p", GET)], X, INFO, "iam.version"),
     ([managed("p", GET)], [managed("p", GET, default_version="v9")], X, INFO, "iam.policy.version"),
     ([], [PROFILE], W, MEDIUM, "iam.widens"),

@@ -8,7 +8,8 @@ from support.desk import ANA, BEN, CHLOE, START, make_desk, propose_state, quiet
 from chalicelib.drift import approval
 from chalicelib.drift.desk import Target
 from chalicelib.drift.finding import Disposition
-from chalicelib.drift.scan import Outcome, scan
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.scan import scan
 from chalicelib.drift.snapshot import unreadable
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Busy, StoreUnavailable, Unreachable

@@ -9,7 +9,8 @@ from support.desk import ANA, BEN, CHLOE, START, make_desk, propose_state, quiet
 
 from chalicelib.drift import approval, decide, schedule, state
 from chalicelib.drift.desk import Target
-from chalicelib.drift.scan import Outcome, scan
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.scan import scan
 from chalicelib.drift.schedule import Order
 from chalicelib.evidence import layout
 from chalicelib.kernel import canon

@@ -14,7 +14,7 @@ from chalicelib import settings, wiring
 from chalicelib.aws import places
 from chalicelib.drift import approval
 from chalicelib.drift.desk import Target
-from chalicelib.drift.scan import look
+from chalicelib.drift.look import look
 from chalicelib.evidence.manifest import Filter, Period
 from chalicelib.evidence.verdict import Answer
 from chalicelib.functions import runtime

@@ -12,7 +12,7 @@ from support.aws import Fault
 
 from chalicelib import settings, wiring
 from chalicelib.drift import approval
-from chalicelib.drift.scan import look
+from chalicelib.drift.look import look
 from chalicelib.functions import runtime
 from chalicelib.functions.dispatch import dispatch
 from chalicelib.functions.scan import scan

@@ -9,7 +9,8 @@ from chalicelib.drift import approval
 from chalicelib.drift.desk import Target
 from chalicelib.drift.diff import diff
 from chalicelib.drift.judge import judge, load
-from chalicelib.drift.scan import Outcome, scan
+from chalicelib.drift.outcome import Outcome
+from chalicelib.drift.scan import scan
 
 RULES = load()
 MASKER = "holdfast_mask_0a1b2c3d"

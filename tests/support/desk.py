@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from chalicelib.drift import approval
 from chalicelib.drift.desk import Desk
 from chalicelib.drift.judge import load as load_rules
-from chalicelib.drift.scan import look
+from chalicelib.drift.look import look
 from chalicelib.drift.snapshot import Object
 from chalicelib.drift.source import Query, Reading
 from chalicelib.drift.state import States

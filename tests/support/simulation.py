@@ -23,7 +23,7 @@ from support.memory import MemoryDerived, MemoryDocuments, MemoryLocks, MemoryWr
 from chalicelib.drift import approval, schedule
 from chalicelib.drift.desk import Desk, Target
 from chalicelib.drift.judge import load as load_rules
-from chalicelib.drift.scan import look
+from chalicelib.drift.look import look
 from chalicelib.drift.snapshot import Object
 from chalicelib.drift.source import Query, Reading
 from chalicelib.drift.state import States

@@ -10,7 +10,7 @@ from support.aws import ACCOUNT, Fault, StrictAws
 from chalicelib import settings, wiring
 from chalicelib.aws import session
 from chalicelib.aws.lookup import CloudTrail
-from chalicelib.drift import scan
+from chalicelib.drift import look
 from chalicelib.drift.desk import Target
 from chalicelib.kernel.errors import AnotherSystem, AuthenticationFailed, ConfigError, NotFound
 from chalicelib.kernel.record import Actor
@@ -139,9 +139,9 @@ def test_nobody_is_asked_to_sign_for_an_instance_that_is_not_there(aws, installe
     for slug, region, name in (("typo", "us-east-1", "ordres"), ("there", "eu-west-1", "orders")):
         services, target = installed(slug, kind="rds", instance=name, region=region)
         with pytest.raises(NotFound, match=f"AWS has no arn:aws:rds:{region}:{ACCOUNT}:db:{name}"):
-            scan.to_sign(services.reader(target), quiet)
+            look.to_sign(services.reader(target), quiet)
     services, target = installed("right", kind="rds", instance="orders", region="us-east-1")
-    assert scan.to_sign(services.reader(target), quiet).snapshot.objects
+    assert look.to_sign(services.reader(target), quiet).snapshot.objects
 
 
 def test_an_account_is_the_same_whoever_decodes_its_documents(aws, installed):

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from chalicelib.drift.iam import document as documents
-from chalicelib.drift.iam import glob
+from chalicelib.drift.iam import glob, witness, words
 from chalicelib.drift.iam.actions import Index
 from chalicelib.drift.iam.condition import Atom, Family
 from chalicelib.drift.iam.document import Document, Effect, Names, Statement
 from chalicelib.drift.iam.evaluate import Decision, evaluate
 from chalicelib.drift.iam.glob import Budget, Exhausted
 from chalicelib.drift.iam.question import Question, questions
-from chalicelib.drift.iam.region import Kind, Space, region, variables
+from chalicelib.drift.iam.region import Kind, Opaque, Space, box, region, variables
 from chalicelib.drift.iam.request import Request
 from chalicelib.drift.iam.search import Outcome, search
 from chalicelib.kernel.errors import Malformed
@@ -48,6 +48,7 @@ Policy: TypeAlias = "Document | str | bytes | Mapping[str, Any] | None"
 
 
 _NO_STEPS = "it takes more steps than the bound"
+_NO_LIMIT: Final = Document((Statement(Effect.ALLOW, witness.ALL, witness.ALL),))
 
 
 class Widening(enum.Enum):
@@ -63,7 +64,8 @@ class Widening(enum.Enum):
 class Reason(msgspec.Struct, frozen=True):
     """One statement's part in the verdict.
 
-    ``way``: widened or narrowed, shown by ``request``, on which the documents decide ``before`` and
+    ``way``: widened or narrowed, shown by ``request`` (and in ``words``, perhaps by all that are
+    alike), on which the documents decide ``before`` and
     ``after``; or undecided, and ``words`` say why. ``statement``: its number in the canonical form
     of the old or the new policy, from 1 on; 0: of none. ``is_new``: whether it is the new one's.
     """
@@ -166,9 +168,7 @@ def _document(policy: Policy, kind: Kind, name: str) -> Document:
             return documents.parse(policy)
         except Malformed as error:
             raise Malformed(f"the {name} policy cannot be read: {error}") from error
-    if kind is not Kind.CEILING:
-        return Document(())
-    return Document((Statement(Effect.ALLOW, Names(("*",)), Names(("*",))),))
+    return _NO_LIMIT if kind is Kind.CEILING else Document(())
 
 
 class _Judge:
@@ -190,6 +190,11 @@ class _Judge:
         self.left = steps
         self.by_reference = False
         self.variables = variables(old) | variables(new)
+        self.is_plain = not any(
+            isinstance(one, Opaque)
+            for statement in (*old.statements, *new.statements)
+            for one in box(statement, kind)
+        )
         self._spaces: dict[tuple[bool, int], Space] = {}
         self._fixed = [
             (values, _fixed(old, values), _fixed(new, values))
@@ -282,41 +287,40 @@ class _Judge:
         return second.rank > first.rank
 
     def _reason(self, question: Question, request: Request, *, upward: bool) -> Reason:
-        said = _said(question, upward=upward)
+        whose = self.new if question.is_high is upward else self.old
+        shown, said = self._said(question, whose, request, upward=upward)
         return Reason(
             Widening.WIDENED if upward else Widening.NARROWED,
-            f"{said}: {request.describe()}",
-            question.statement,
+            said,
+            0 if whose is _NO_LIMIT else question.statement,
             question.sid,
             question.is_high is upward,
-            request,
-            evaluate(self.old, request),
-            evaluate(self.new, request),
+            shown,
+            evaluate(self.old, shown),
+            evaluate(self.new, shown),
         )
+
+    def _said(
+        self, question: Question, whose: Document, request: Request, *, upward: bool
+    ) -> tuple[Request, str]:
+        """The request to show, and the words for it."""
+        of = whose.statements[question.statement - 1]
+        named = "" if whose is _NO_LIMIT else words.named(question, upward=upward)
+        if self.is_plain:
+            request = witness.plausible(self.old, self.new, of, request, self.index)
+        if words.is_everything(whose, of):
+            return request, words.everything(named, upward=upward)
+        sides = self.old, self.new
+        view = witness.view(*sides, of, request) if self.is_plain else witness.exact(request)
+        shown = words.shown(request, view, words.absent(sides, request, view))
+        return request, words.difference(named, shown, is_high=question.is_high, upward=upward)
 
 
 def _doubted(question: Question, doubt: str, *, upward: bool) -> Reason:
-    words = f"{_named(question, upward=upward)}: {doubt}"
+    said = f"{words.named(question, upward=upward)}: {doubt}"
     return Reason(
-        Widening.UNDECIDED, words, question.statement, question.sid, question.is_high is upward
+        Widening.UNDECIDED, said, question.statement, question.sid, question.is_high is upward
     )
-
-
-def _named(question: Question, *, upward: bool) -> str:
-    whose = "new" if question.is_high is upward else "old"
-    sid = f" ({question.sid})" if question.sid else ""
-    return f"statement {question.statement}{sid} of the {whose} policy"
-
-
-def _said(question: Question, *, upward: bool) -> str:
-    named = _named(question, upward=upward)
-    if question.is_high:
-        end = "allows what was not allowed" if upward else "allowed what is not allowed any more"
-    elif upward:
-        end = "denied what is not denied any more"
-    else:
-        end = "denies what was not denied"
-    return f"{named} {end}"
 
 
 def _valuations(names: frozenset[str], old: Document, new: Document) -> list[dict[str, str]]:

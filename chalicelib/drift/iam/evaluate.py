@@ -9,7 +9,8 @@ Source: AWS IAM User Guide, "Policy evaluation logic". Other documents have thei
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.drift.iam import glob, principal
 from chalicelib.drift.iam.condition import holds
@@ -51,10 +52,22 @@ def applies(one: Statement, request: Request) -> bool | None:
     """Whether a statement applies to a request; None: nobody can tell."""
     if one.unknown:
         return None
-    answers = [_is_by(one, request), _acts(one.actions, request.action)]
-    if one.resources is not None:
+    answers: list[bool | None] = [_acts(one.actions, request.action)]
+    if one.resources is not None and False not in answers:
         answers.append(_touches(one.resources, request.resource, request.context))
-    answers += [holds(atom, request.context) for atom in one.atoms]
+    if False not in answers:
+        answers.append(is_met(one, request))
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def is_met(one: Statement, request: Request) -> bool | None:
+    """Whether it speaks of who asks and its conditions hold; None: nobody can tell.
+
+    Whatever the action and the resource.
+    """
+    answers = [_is_by(one, request), *(holds(atom, request.context) for atom in one.atoms)]
     if False in answers:
         return False
     return None if None in answers else True
@@ -71,15 +84,61 @@ def _is_by(one: Statement, request: Request) -> bool | None:
 
 def _acts(names: Names, action: str) -> bool:
     text = action.lower()
-    return names.negated != any(
-        glob.matches(glob.parse(one, variables=False), text) for one in names.texts
-    )
+    return names.negated != any(_quick(one).takes(text) for one in names.texts)
 
 
 def _touches(names: Names, resource: str, context: Context) -> bool | None:
     known = {key: values[0] for key, values in context.items() if len(values) == 1}
-    patterns = [glob.substitute(glob.parse(one), known) for one in names.texts]
-    if any(one is not None and glob.matches(one, resource) for one in patterns):
-        return not names.negated
+    is_unsure = False
+    for text in names.texts:
+        found = _quick(text)
+        if found.is_open:
+            pattern = glob.substitute(found.pattern, known)
+            is_unsure = is_unsure or pattern is None
+            is_of = pattern is not None and glob.matches(pattern, resource)
+        else:
+            is_of = found.takes(resource)
+        if is_of:
+            return not names.negated
     # A variable without a value matches nothing; what that means for NotResource is not said.
-    return None if names.negated and None in patterns else names.negated
+    return None if names.negated and is_unsure else names.negated
+
+
+class _Quick(NamedTuple):
+    """A pattern, and how all that it matches begins and ends.
+
+    ``is_whole``: the one wildcard is a star, so that nothing else matters. ``is_open``: it has
+    variables.
+    """
+
+    pattern: glob.Pattern
+    head: str
+    tail: str
+    wilds: int
+    is_whole: bool
+    is_open: bool
+
+    def takes(self, text: str) -> bool:
+        """Whether a pattern without variables matches the text."""
+        if not (text.startswith(self.head) and text.endswith(self.tail)):
+            return False
+        if not self.wilds:
+            return text == self.head
+        if self.is_whole:
+            return len(text) >= len(self.head) + len(self.tail)
+        return glob.matches(self.pattern, text)
+
+
+@lru_cache(maxsize=4_096)
+def _quick(text: str) -> _Quick:
+    pattern = glob.parse(text)
+    wilds = [at for at, token in enumerate(pattern.tokens) if not isinstance(token, str)]
+    first, last = (wilds[0], wilds[-1] + 1) if wilds else (len(pattern.tokens), 0)
+    return _Quick(
+        pattern,
+        "".join(map(str, pattern.tokens[:first])),
+        "".join(map(str, pattern.tokens[last:])),
+        len(wilds),
+        len(wilds) == 1 and pattern.tokens[first] is glob.Wild.ANY,
+        bool(pattern.variables),
+    )

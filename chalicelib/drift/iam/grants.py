@@ -235,6 +235,8 @@ class Grants:
             sure, maybe = 0, self._principals.all
         else:
             sure, maybe = self._principals.meant(names)
+            if names.negated and any(glob.parse(text).variables for text in names.texts):
+                sure = 0  # what NotResource means where a variable has no value, AWS does not say
         sure = 0 if one.atoms else sure
         if one.effect is Effect.ALLOW:
             return known._replace(sure=known.sure | sure, maybe=known.maybe | maybe)

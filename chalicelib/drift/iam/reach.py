@@ -1,4 +1,4 @@
-"""Who can reach databases: of an account's objects, one more for everybody who can.
+"""Who can reach databases: of an account's objects, one more for each way of everybody who can.
 
 1. What everybody's identity policies allow of the goals (``goal``), inside the boundary.
 2. Which roles everybody may take: by the trust policies, and by his own where these delegate.
@@ -20,6 +20,7 @@ from chalicelib.drift.iam.people import Somebody, principals
 from chalicelib.drift.iam.roll import Roll, bits
 from chalicelib.drift.iam.trust import ASSUME, Trusts
 from chalicelib.drift.snapshot import Object
+from chalicelib.kernel import canon
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "Databases", "reach"]
 
 KIND: Final = "iam_database_access"
+MAX_LABEL: Final = 512  # characters of who it is, in a name: those of this account have fewer
 
 _HAND_OVER: Final = "iam:passrole"
 _SELF: Final = {
@@ -41,13 +43,13 @@ _ACTIONS: Final = (ASSUME, _HAND_OVER, *_SELF["role"], *_SELF["user"])
 
 
 def reach(objects: Iterable[Object], databases: Databases, reference: Index) -> list[Object]:
-    """An object for each who can reach the databases, in order of their names.
+    """An object for each way of each who can reach the databases, in order of their names.
 
-    ``by``: the classes (``goal.MEANINGS``) that they have, by themselves or by roles; ``through``:
-    the roles of the shortest chains to those that they do not have by themselves, the first
-    ``chain.MAX_THROUGH``; ``certain``: at least one of the classes is theirs whatever the context
-    of a request is. Of who may give himself access for certain, only what he has by himself is
-    said: he needs no chain.
+    ``who``: "role app", or the name of somebody outside; ``by``: the class (``goal.MEANINGS``);
+    ``certain``: it is theirs whatever the context of a request is; ``through``: the roles of the
+    shortest chains to it, of those that are certain where it is: the first ``chain.MAX_THROUGH``,
+    and none where they have it by themselves. Of who may give himself access for certain, only what
+    he has by himself is said: he needs no chain.
     """
     people = principals(objects, databases.account, databases.partition)
     return _Account(people, databases, reference).objects()
@@ -119,11 +121,11 @@ class _Account:
             maybe.append(alone[1] & ~blocked.denied | sent[1] & take.maybe)
         return Edges(maybe), Edges(sure)
 
-    def _spreads(self) -> dict[str, tuple[Spread, int]]:
+    def _spreads(self) -> dict[str, tuple[Spread, Spread]]:
         """By class: who reaches it, and who does for certain."""
-        found: dict[str, tuple[Spread, int]] = {}
+        found: dict[str, tuple[Spread, Spread]] = {}
         for label, (maybe, sure) in self.own.items():
-            certain = Spread(sure, self.sure, self.sure).members
+            certain = Spread(sure, self.sure, self.sure)
             found[label] = (Spread(maybe, self.maybe, self.maybe), certain)
         self.own[HAND_OVER] = [0, 0]
         served = sum(1 << role for role, trust in self.trusts.items() if trust.serves)
@@ -139,29 +141,34 @@ class _Account:
             is_in=False,
             never=self.own[ESCALATE][1],
         )
-        found[HAND_OVER] = (passing, 0)
+        found[HAND_OVER] = (passing, Spread(0, self.sure, self.sure))
         return found
 
     def objects(self) -> list[Object]:
         """What is found, of the principals and of those outside."""
         names = {place: one.label.partition(" ")[2] for place, one in enumerate(self.people)}
         found: list[Object] = []
-        escalating = self.own[ESCALATE][1]
         for place, one in enumerate(self.people):
-            alone = escalating >> place & 1
-            by: list[str] = []
-            through = 0
-            certain = False
-            for label, (spread, sure) in self.spreads.items():
-                has = self.own[label][0] >> place & 1
-                if has if alone else spread.members >> place & 1:
-                    by.append(label)
-                    through |= 0 if has else spread.through(place)
-                    certain = certain or bool((self.own[label][1] if alone else sure) >> place & 1)
-            if by:
-                found.append(_object(one.label, by, named(through, names), certain=certain))
+            for label, (through, certain) in self._ways(place).items():
+                found.append(_object(one.label, label, named(through, names), certain=certain))
         found += self._strangers(names)
         return sorted(found, key=lambda one: one.name)
+
+    def _ways(self, place: int) -> dict[str, tuple[int, bool]]:
+        """By class that somebody has: through which roles, and whether for certain."""
+        if self.own[ESCALATE][1] >> place & 1:
+            return {
+                label: (0, bool(sure >> place & 1))
+                for label, (maybe, sure) in self.own.items()
+                if maybe >> place & 1
+            }
+        found: dict[str, tuple[int, bool]] = {}
+        for label, (maybe, sure) in self.spreads.items():
+            if sure.members >> place & 1:
+                found[label] = (sure.through(place), True)
+            elif maybe.members >> place & 1:
+                found[label] = (maybe.through(place), False)
+        return found
 
     def _strangers(self, names: Mapping[int, str]) -> list[Object]:
         entered: dict[str, list[int]] = {}
@@ -171,21 +178,28 @@ class _Account:
                 roles[0] |= 1 << role
                 roles[1] |= int(certain) << role
         found: list[Object] = []
-        for name, (maybe, sure) in entered.items():
-            by: list[str] = []
-            through = 0
-            for label, (spread, _) in self.spreads.items():
-                if chain := spread.nearest(maybe):
-                    by.append(label)
-                    through |= chain
-            if by:
-                certain = any(sure & members for _, members in self.spreads.values())
-                found.append(_object(name, by, named(through, names), certain=certain))
+        for name, (into, surely) in entered.items():
+            for label, (maybe, sure) in self.spreads.items():
+                chain = sure.nearest(surely)
+                if through := chain or maybe.nearest(into):
+                    found.append(_object(name, label, named(through, names), certain=chain != 0))
         return found
 
 
-def _object(name: str, by: list[str], through: list[str], *, certain: bool) -> Object:
-    return Object(KIND, name, {"by": sorted(by), "through": through, "certain": certain})
+def _object(who: str, by: str, through: list[str], *, certain: bool) -> Object:
+    said = {"who": who, "by": by, "through": through, "certain": certain}
+    return Object(KIND, f"{_short(who)}: {by}", said)
+
+
+def _short(who: str) -> str:
+    """A label of at most MAX_LABEL characters as it is; a longer one's beginning, and its digest.
+
+    These are longer than any that is whole, so that no two have one name, whatever a trust policy
+    names.
+    """
+    if len(who) <= MAX_LABEL:
+        return who
+    return f"{who[:MAX_LABEL]}… sha256 {canon.sha256(who.encode('utf-8', 'surrogatepass'))}"
 
 
 def _ceiled(kind: str, own: Reach, ceiling: Reach | None, roles: int) -> Reach:

@@ -17,11 +17,3 @@ class Request(msgspec.Struct, frozen=True):
     resource: str
     principal: Principal = ANONYMOUS
     context: dict[str, tuple[str, ...]] = {}
-
-    def describe(self) -> str:
-        """The request in words."""
-        known = ", ".join(
-            f"{key} = {' and '.join(map(repr, values))}"
-            for key, values in sorted(self.context.items())
-        )
-        return f"{self.action} on {self.resource}{f', where {known}' if known else ''}"
