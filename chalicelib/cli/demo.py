@@ -146,6 +146,7 @@ class _Story:
         days = ("--from", began.date().isoformat(), "--to", SystemClock().now().date().isoformat())
         self._stage.run("evidence", "packet", *days, "-o", "packet.zip", expect=0)
         self._stage.run("evidence", "verify", "packet.zip", expect=0)
+        self._stage.run("evidence", "report", "packet.zip", "-o", "report.html", expect=0)
         program = Path(sys.executable).with_name("holdfast")
         self._stage.words(
             f"\nEverything is in {self._folder}/: the settings, the log in .holdfast/, the "

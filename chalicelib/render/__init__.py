@@ -1,0 +1,1 @@
+"""Render: a verified packet as a report for people, and as files for other programs."""
