@@ -252,10 +252,11 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     if not path.is_file():  # a pipe would keep us waiting
         raise UsageError(f"{path} is no file")
     try:
-        with path.open("rb") as stream:
-            yield stream
+        stream = path.open("rb")
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    with stream:  # what goes wrong with it open may be another file's fault
+        yield stream
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import io
+import os
 import shutil
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from chalicelib.cli.packet import authorities, opened, policy, written
 from chalicelib.cli.progress import reading
 from chalicelib.cli.text import say
 from chalicelib.evidence.verdict import Answer
-from chalicelib.kernel.errors import UsageError
+from chalicelib.kernel.errors import CouldNotTell, UsageError
 from chalicelib.local import faults
 
 if TYPE_CHECKING:
@@ -107,8 +108,16 @@ def export(
         if form is Format.CSV and file is not None:
             _folder(book, file)
         elif file is None:
-            _write(form, book, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            out = getattr(sys.stdout, "buffer", None)
+            if out is None:
+                raise UsageError("standard output is closed", next_step="-o FILE")
+            try:
+                _write(form, book, out)
+                out.flush()
+            except BrokenPipeError as error:  # else it would exit as what is FAILED does
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                words = "standard output was closed before everything was written"
+                raise CouldNotTell(words, next_step="-o FILE") from error
         else:
             with written(file) as stream:
                 _write(form, book, stream)

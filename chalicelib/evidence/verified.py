@@ -6,6 +6,7 @@ what it gives out is compared with what was verified, should the file be another
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from bisect import bisect_left
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -54,12 +55,8 @@ class Verified:
         self.verdict = verdict
         self.head: Manifest = verdict.manifest
         ring = trust.keyring(self.head.origin)
-        self.checkpoint: SignedCheckpoint = ring.verify(
-            objects.get(layout.checkpoint(self.head.top))
-        )
-        self.closing: SignedCheckpoint = ring.verify(
-            objects.get(layout.checkpoint(self.head.range.last))
-        )
+        self.checkpoint: SignedCheckpoint = ring.verify(_again(objects, self.head.top))
+        self.closing: SignedCheckpoint = ring.verify(_again(objects, self.head.range.last))
         self.signer: Verifier = ring.signer(self.checkpoint.note)
         self.trust = trust
         self._stream = stream
@@ -147,6 +144,15 @@ class Verified:
 
     def _lines(self, name: str, most: int) -> Iterator[bytes]:
         return container.lines(self._stream, self._objects.entries[name], most)
+
+
+def _again(objects: Objects, size: int) -> bytes:
+    """The checkpoint that was verified. Raises: DigestMismatch, where another is there by now."""
+    name = layout.checkpoint(size)
+    data = objects.get(name)
+    if hashlib.sha256(data).hexdigest() != objects.entries[name].sha256:
+        raise DigestMismatch(f"{name} is not what it was when it was verified")
+    return data
 
 
 def read(

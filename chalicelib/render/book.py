@@ -63,7 +63,8 @@ class Book:
     def walk(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a question, one by one. Raises: StoreUnavailable."""
         with _translated():
-            yield from self._connection.execute(sql, values)
+            for row in self._connection.execute(sql, values):  # noqa: UP028 - it would close what
+                yield row  # is closed, where the book is and this was not read to its end
 
     def columns(self, sql: str) -> list[str]:
         """The names of a question's columns."""

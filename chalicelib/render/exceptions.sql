@@ -21,7 +21,9 @@ FROM finding
 UNION ALL
 SELECT 'carried', carried.target, 'listed by scans, and its record is not here: ' || carried.id,
     record.at, '', '',
-    CASE WHEN carried.ended_leaf IS NULL THEN carried.disposition ELSE 'gone' END,
+    CASE WHEN carried.ended_leaf IS NOT NULL THEN 'gone'
+        WHEN EXISTS (SELECT 1 FROM untold WHERE kind = 'finding.closed') THEN 'untold'
+        ELSE carried.disposition END,
     carried.leaf, 2, '', ''
 FROM carried JOIN record ON record.leaf = carried.leaf
 

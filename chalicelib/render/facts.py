@@ -287,7 +287,10 @@ class Program(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything a template may show. ``partial``: sentences on what the packet does not tell."""
+    """Everything a template may show. ``partial``: sentences on what the packet does not tell.
+
+    ``untold``: kinds of records that its filter leaves out; of their absence nothing follows.
+    """
 
     evidence: Evidence
     systems: Shown[System]
@@ -310,6 +313,7 @@ class Report(msgspec.Struct, frozen=True):
     samples: list[Sample]
     seed: str
     partial: list[str]
+    untold: list[str]
     odd: int
     days: list[Day]
     calendar: Calendar

@@ -58,6 +58,7 @@ _FAULTS: Final = (
     ArithmeticError,
     AttributeError,
     LookupError,
+    MemoryError,
     RecursionError,
     TypeError,
     ValueError,
@@ -156,6 +157,7 @@ def _environment(records: _Records, templates: PathLike[str] | None) -> jinja2.E
         finalize=_visible,
     )
     environment.filters |= FILTERS
+    del environment.filters["random"], environment.globals["lipsum"]  # equal packets, equal bytes
     environment.globals |= {
         "figure": records.figure,
         "link": records.link,
@@ -171,12 +173,22 @@ class _Folder(jinja2.FileSystemLoader):
         self, environment: jinja2.Environment, template: str
     ) -> tuple[str, str, Callable[[], bool]]:
         try:
-            return super().get_source(environment, template)
+            found = super().get_source(environment, template)
+            if not any(
+                Path(found[1]).resolve().is_relative_to(Path(one).resolve())
+                for one in self.searchpath
+            ):
+                raise jinja2.TemplateSyntaxError(
+                    "it is a link that leads out of the folder", 1, template
+                )
+        except jinja2.TemplateNotFound:  # an OSError, and the next loader's turn
+            raise
         except UnicodeDecodeError as error:
             raise jinja2.TemplateSyntaxError("it is no UTF-8", 1, template) from error
         except OSError as error:
             words = error.strerror or "it cannot be read"
             raise jinja2.TemplateSyntaxError(words, 1, template) from error
+        return found
 
 
 def _shipped(name: str) -> str | None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from typing import Any, Final, Never
+from typing import Any, Final
 
-from chalicelib.kernel.errors import ConfigError
+from chalicelib.kernel.errors import ConfigError, UsageError
+from chalicelib.render.embed import shown_text
 
 VARIANT: Final = "pdf/a-3u"  # ISO 19005-3, level U: every character can be told
+MAX_WORDS: Final = 300  # characters
 _LIBRARIES: Final = "Debian: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 
 
@@ -28,14 +30,22 @@ def needed() -> None:
 def printed(page: str, *, identifier: str) -> bytes:
     """The page as a PDF. ``identifier``: of the document, hexadecimal; equal for equal pages.
 
-    Raises: ConfigError, where a library that WeasyPrint needs is not there.
+    Raises: ConfigError, where a library that WeasyPrint needs is not there; UsageError, where the
+    page names a file or an address.
     """
     library = _weasyprint()
     logging.getLogger("weasyprint").setLevel(logging.CRITICAL)  # it tells of CSS for screens
-    document = library.HTML(string=page, url_fetcher=_refused)
-    found: bytes = document.write_pdf(
-        pdf_variant=VARIANT, pdf_identifier=bytes.fromhex(identifier), pdf_tags=True
-    )
+    alone = library.urls.URLFetcher(allowed_protocols={"data"}, fail_on_errors=True)
+    document = library.HTML(string=page, url_fetcher=alone)
+    try:
+        found: bytes = document.write_pdf(
+            pdf_variant=VARIANT, pdf_identifier=bytes.fromhex(identifier), pdf_tags=True
+        )
+    except library.urls.FatalURLFetchingError as error:  # of a template of a user's own
+        raise UsageError(
+            f"a report is in one file, and names no other: {shown_text(str(error), MAX_WORDS)}",
+            next_step="put images and styles into the template; a data: address of them will do",
+        ) from error
     return found
 
 
@@ -48,8 +58,3 @@ def _weasyprint() -> Any:
             next_step=_LIBRARIES,
         ) from error
     return weasyprint
-
-
-def _refused(url: str, *_more: Any, **_named: Any) -> Never:
-    """A report names no file and no address; a template of a user's own may not either."""
-    raise ValueError(f"a report is in one file; not fetched: {url[:200]}")

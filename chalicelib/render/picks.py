@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from chalicelib.drift.state import OPENED
 from chalicelib.kernel.clock import timestamp
 from chalicelib.render import exceptions, facts, matrix, populations
 from chalicelib.render.days import calendar, days
@@ -83,6 +84,7 @@ def report(book: Book, *, seed: str = "", size: int = SAMPLE) -> facts.Report:
         ],
         seed=seed,
         partial=_partial(book),
+        untold=[kind for (kind,) in book.ask("SELECT kind FROM untold ORDER BY 1")],
         odd=book.one("SELECT count(*) FROM odd"),
         days=days(book),
         calendar=calendar(book),
@@ -356,10 +358,10 @@ def _partial(book: Book) -> list[str]:
     if not book.one("SELECT count(*) FROM scan WHERE outcome != 'missed'"):
         said.append("No scan is in this packet: of the systems' state nothing is told.")
     if carried := book.one("SELECT count(*) FROM carried"):
-        said.append(
-            f"Findings that scans list and that were opened before this period: {carried}. "
-            "Their records are not here."
+        which = (
+            "that were opened before this period" if book.tells(OPENED) else "no more is told of"
         )
+        said.append(f"Findings that scans list and {which}: {carried}. Their records are not here.")
     if odd := book.one("SELECT count(*) FROM odd"):
         said.append(f"Records that are not of their kind's form, of which nothing is told: {odd}.")
     return said

@@ -92,7 +92,8 @@ def _carry(book: Book, entry: Entry, target: str, name: str, disposition: str) -
         return
     if (target, name) in book.carried:
         book.run(
-            "UPDATE carried SET last_leaf = ?, disposition = ? WHERE target = ? AND id = ?",
+            "UPDATE carried SET last_leaf = ?, disposition = ?, ended_leaf = NULL "
+            "WHERE target = ? AND id = ?",
             [entry.index, disposition, target, name],
         )
         return
@@ -214,7 +215,6 @@ def _closed(book: Book, entry: Entry) -> None:
             "UPDATE carried SET ended_leaf = ? WHERE target = ? AND id = ?",
             [entry.index, target, name],
         )
-        book.carried.discard((target, name))
     else:
         book.run(
             "UPDATE finding SET ended_at = ?, ended_leaf = ?, accepted_by = ?, disposition = ? "
@@ -316,6 +316,8 @@ def settle(book: Book) -> None:
     )
     if not book.tells(state.CLOSED, state.SUPPRESSED):
         book.run("UPDATE finding SET disposition = ? WHERE disposition = ?", [UNTOLD, OPEN])
+    if not book.tells(state.CLOSED):  # it may be gone, suppressed or not
+        book.run("UPDATE finding SET disposition = ? WHERE disposition = ?", [UNTOLD, SUPPRESSED])
 
 
 TAKES: Final[dict[str, Callable[[Book, Entry], None]]] = {

@@ -94,6 +94,7 @@ class _Reader(HTMLParser):
         self._hash = hashlib.sha256()
         self._main = 0  # how many there were
         self._live = 0
+        self._is_html = False
         self._frame: list[str] = []  # of _FRAME, which there were
         self._mute = 0  # depth of the element that is live; 0: none
         self._is_first = False  # of a <pre>: its first line break is not in the tree
@@ -101,8 +102,8 @@ class _Reader(HTMLParser):
     def digest(self) -> str:
         if self._open:
             self._odd(f"<{self._open[-1]}> is open at its end")
-        if tuple(self._frame) != _FRAME:
-            self._odd("expected <html>, and in it <head> and <body>")
+        if tuple(self._frame) != _FRAME or not self._is_html:
+            self._odd("expected <!doctype html>, <html>, and in it <head> and <body>")
         if self._main != 1 or self._live != 1:
             self._odd(f"expected one <main> and one #{LIVE} with data-live, and nothing else live")
         return self._hash.hexdigest()
@@ -172,6 +173,7 @@ class _Reader(HTMLParser):
     def handle_decl(self, decl: str) -> None:
         if decl.lower() != "doctype html" or self._frame:
             self._odd(f"<!{decl[:20]}>; expected <!doctype html>, first")
+        self._is_html = True
 
     def unknown_decl(self, data: str) -> None:
         self._odd(f"<![{data[:20]}")

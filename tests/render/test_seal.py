@@ -13,7 +13,8 @@ LIVE = '<p id="verification" data-live>x</p>'
 
 def page(body, look=""):
     main = f'<main data-text-sha256="">{body}{LIVE}</main>'
-    return f"<html lang=en data-verified=no><head>{look}</head> <body>\n{main}</body>\n</html>"
+    html = "<html lang=en data-verified=no>"
+    return f"<!doctype html>{html}<head>{look}</head> <body>\n{main}</body>\n</html>"
 
 
 def test_what_is_hashed_is_what_is_written_down():
@@ -113,6 +114,13 @@ def test_what_a_browser_would_read_in_another_way_is_refused(body, words):
     with pytest.raises(ValueError, match=r"page") as caught:
         seal.digest(page(body))
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("old", ["<!doctype html>", "<head></head>", "<body>", "doctype html"])
+def test_a_page_without_its_frame_is_refused(old):
+    text = page("x").replace(old, "doctype x" if old[0] == "d" else "", 1)
+    with pytest.raises(ValueError, match=r"expected|<main> in|closes|doctype"):
+        seal.digest(text)
 
 
 def test_what_is_open_at_the_end_is_refused():
