@@ -7,7 +7,7 @@ import tracemalloc
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.reports import HOSTILE, SHOP, Tale, unwitnessed
 from support.tales import crowd, full, hostile
@@ -118,6 +118,8 @@ def test_numbers_and_nothing_are_left_alone(value):
 
 
 @given(st.text(st.characters(codec="utf-8")))
+@example("'")
+@example("'=\r\n\"\0,")
 def test_any_text_can_be_had_back(text):
     assert undone(csvs.harmless(text)) == text
     out = io.StringIO(newline="")

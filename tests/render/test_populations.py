@@ -287,6 +287,13 @@ def test_a_request_that_is_open_is_not_untold_where_everything_is_here():
         assert (row["state_at_end"], row["approvers"]) == ("pending", "")
 
 
+def test_requests_are_told_where_only_other_kinds_are_left_out():
+    tale = Tale()
+    tale.asked(1)
+    with tale.book(kinds=["access", "lease"]) as book:
+        assert [row["state_at_end"] for row in rows(book, "requests_and_leases")] == ["pending"]
+
+
 def test_a_period_without_a_scan_has_no_scans():
     tale = Tale()
     tale.add("target.configured", SHOP, at(2, 1), {"env": "prod", "approvals": 1})
