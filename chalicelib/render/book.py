@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chalicelib.evidence import census, coverage
 from chalicelib.kernel import canon
-from chalicelib.kernel.errors import Malformed, StoreUnavailable
+from chalicelib.kernel.errors import Malformed, StoreUnavailable, UsageError
 from chalicelib.render import rows_access, rows_drift, rows_log
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _NOT_ITS_FORM: Final = (
     IndexError,
     OverflowError,
     Malformed,
+    UsageError,  # who agreed bears what is no person's name
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )

@@ -33,7 +33,7 @@ _COLOURS: Final = {
     "low": "#3b78b5",
     "info": "#7a8794",
     kinds.OBSERVED: "#2f8a57",
-    kinds.PART: "#d99a1c",
+    kinds.PART: "#b8800f",
     kinds.UNOBSERVED: "#b3202d",
     kinds.UNKNOWN: "#7c5fb0",
     kinds.NOTHING: "#e3e8ec",

@@ -115,15 +115,18 @@ def calendar(book: Book) -> Calendar:
 
 
 def _last_day(stop: str) -> str:
-    """The last day of a stretch that ends before ``stop``."""
+    """The last day of a stretch that ends before ``stop``, which a record may say as it likes."""
     if stop[10:] != "T00:00:00.000000Z":
         return stop[:10]
-    return (date.fromisoformat(stop[:10]) - timedelta(days=1)).isoformat()
+    try:
+        return (date.fromisoformat(stop[:10]) - timedelta(days=1)).isoformat()
+    except (ValueError, OverflowError):  # no day, or none before it
+        return stop[:10]
 
 
 def _cell(is_seen: bool, is_gap: bool, is_unknown: bool) -> str:  # noqa: FBT001 - three marks
     if is_gap:
-        return PART if is_seen or is_unknown else UNOBSERVED
+        return PART if is_seen else UNOBSERVED  # what could not tell observed nothing
     if is_unknown:
         return UNKNOWN
     return OBSERVED if is_seen else NOTHING

@@ -197,7 +197,10 @@ class Agreed(msgspec.Struct, frozen=True):
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """A baseline that was proposed, and who agreed; ``signed_leaf`` None: it is not in force."""
+    """A baseline that was proposed, and who agreed; ``signed_leaf`` None: it is not in force.
+
+    ``more``: how many who agreed are left out.
+    """
 
     leaf: int
     id: str
@@ -213,6 +216,7 @@ class Baseline(msgspec.Struct, frozen=True):
     signed_leaf: int | None
     in_range: bool
     approved: list[Agreed]
+    more: int
 
 
 class Lease(msgspec.Struct, frozen=True):

@@ -74,7 +74,8 @@ class Control(msgspec.Struct, frozen=True):
     """A control. ``awaiting_check``: nobody compared its id with the framework's text yet.
 
     ``dispositions``: its exceptions, each once, by what they are at the end of the period.
-    ``ran``: whether any of its evidence is here.
+    ``ran``: whether any of its evidence is here. ``complete``: whether all records are here that
+    could be exceptions of it; else that there are none says nothing.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Control(msgspec.Struct, frozen=True):
     result: str
     dispositions: dict[str, int]
     ran: bool
+    complete: bool
 
     @property
     def exceptions(self) -> int:
@@ -108,7 +110,9 @@ def matrix(book: Book) -> list[Framework]:
     for one in exceptions.exceptions(book):
         noted[one.sets, one.disposition] += 1
     ran = {name: _ran(book, name, one.evidence, noted) for name, one in controls.sets.items()}
-    return [_framework(name, controls, ran, noted) for name in TITLES]
+    # Rules may name any set, so a finding that is left out may be an exception of each control.
+    is_whole = book.tells(state.OPENED)
+    return [_framework(name, controls, ran, noted, is_whole=is_whole) for name in TITLES]
 
 
 def sets_of(framework: str) -> dict[str, frozenset[str]]:
@@ -125,6 +129,8 @@ def _framework(
     controls: Controls,
     ran: dict[str, Ran],
     noted: Counter[tuple[tuple[str, ...], str]],
+    *,
+    is_whole: bool,
 ) -> Framework:
     awaiting = controls.awaiting_check.get(name, [])
     rows = []
@@ -135,14 +141,16 @@ def _framework(
             if not sets.isdisjoint(of):
                 dispositions[disposition] += times
         ordered = {key: dispositions[key] for key in sorted(dispositions, key=_first_open)}
+        complete = is_whole and all(one.told for one in evidence)
         rows.append(
             Control(
                 id=control,
                 awaiting_check=_ALL in awaiting or control in awaiting,
                 evidence=evidence,
-                result=_result(evidence, ordered),
+                result=_result(evidence, ordered, complete=complete),
                 dispositions=ordered,
                 ran=any(one.told and one.count for one in evidence) or bool(ordered),
+                complete=complete,
             )
         )
     return Framework(name, TITLES[name], rows)
@@ -152,19 +160,15 @@ def _first_open(disposition: str) -> tuple[bool, str]:
     return disposition != OPEN, disposition
 
 
-def _result(evidence: list[Ran], dispositions: dict[str, int]) -> str:
+def _result(evidence: list[Ran], dispositions: dict[str, int], *, complete: bool) -> str:
     total = sum(dispositions.values())
-    is_partial = not all(one.told for one in evidence)
     if total:
         parts = ", ".join(f"{times} {name}" for name, times in dispositions.items())
         found = f"{_some(total, 'exception')}: {parts}"
-    elif any(one.told and one.count for one in evidence):
-        found = NO_EXCEPTION
-    elif any(one.told for one in evidence):
-        found = NOTHING
-    else:
-        return UNTOLD
-    return f"{found}; of part of it {UNTOLD}" if is_partial else found
+        return found if complete else f"{found}; of part of it {UNTOLD}"
+    if not complete:
+        return f"exceptions {UNTOLD}" if any(one.told for one in evidence) else UNTOLD
+    return NO_EXCEPTION if any(one.count for one in evidence) else NOTHING
 
 
 def _natural(text: str) -> list[tuple[int, str]]:

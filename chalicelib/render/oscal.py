@@ -356,6 +356,9 @@ def _status(control: Control) -> dict[str, str]:
     elif any(one in control.dispositions for one in _REMAINS):
         state, reason = "not-satisfied", "other"
         why = "exceptions are suppressed, or what became of them is not told here"
+    elif not control.complete:
+        state, reason = "not-satisfied", "other"
+        why = "not all records that could be exceptions are told here"
     elif control.exceptions:
         state, reason = "satisfied", "pass"
         why = "exceptions were found, and none is left at the end of the period"

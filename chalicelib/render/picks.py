@@ -286,8 +286,17 @@ def _baselines(book: Book) -> Shown[facts.Baseline]:
         told = dict(zip(facts.Baseline.__struct_fields__, _cut(row), strict=False))
         told["in_range"] = bool(told["in_range"])
         told["approved"] = [facts.Agreed(*_cut(one)) for one in agreed]
+        told["more"] = _agreed(book, row[2], row[1]) - len(agreed)
         shown.append(facts.Baseline(**told))
     return Shown(shown, book.one("SELECT count(*) FROM baseline"), "the newest first")
+
+
+def _agreed(book: Book, target: str, name: str) -> int:
+    """How many agreed to a baseline."""
+    found: int = book.one(
+        "SELECT count(*) FROM baseline_approval WHERE target = ? AND baseline = ?", [target, name]
+    )
+    return found
 
 
 def _leases(book: Book) -> Shown[facts.Lease]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree as Tree
+import itertools
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -22,13 +23,13 @@ def day(number, **counts):
 
 def drawn(markup):
     """The picture, its rectangles and its lines; all of it within its frame."""
-    tree = Tree.fromstring(str(markup))
+    tree = ET.fromstring(str(markup))  # noqa: S314 - our own
     _, _, width, height = map(int, tree.get("viewBox").split())
     for one in tree.iter("rect"):
         x, y, wide, high = (int(one.get(name)) for name in ("x", "y", "width", "height"))
-        assert 0 <= x
+        assert x >= 0
         assert x + wide <= width
-        assert 0 <= y
+        assert y >= 0
         assert y + high <= height
         assert wide > 0
         assert high > 0
@@ -72,7 +73,7 @@ def test_no_finding_is_too_few_to_be_seen():
 
 
 def test_the_highest_bar_with_small_ones_of_all_severities_stays_in_the_picture():
-    counts = {name: 1 for name in NAMES[1:]} | {NAMES[0]: 1_000_000}
+    counts = dict.fromkeys(NAMES[1:], 1) | {NAMES[0]: 1_000_000}
     (found,) = bars(day(0, **counts)).values()
     assert [name for name, _, _ in found] == NAMES
     assert min(top for _, top, _ in found) >= 0
@@ -124,15 +125,13 @@ def test_cells_fill_a_grid_without_lying_over_each_other(rows, count):
     assert found == kinds * rows
     boxes = [tuple(int(one.get(n)) for n in ("x", "y", "width", "height"))
              for one in tree.iter("rect")]  # fmt: skip
-    for (x, y, width, height), (next_x, next_y, *_) in zip(boxes, boxes[1:], strict=False):
+    for (x, y, width, height), (next_x, next_y, *_) in itertools.pairwise(boxes):
         assert (next_y == y and x + width <= next_x) or y + height <= next_y
 
 
 def test_what_names_a_target_is_text_and_bounded():
     for text in (HOSTILE, "x" * 10_000, "\u00e4\U0001f600" * 5_000):
-        found, tree = cells(
-            chart.calendar(Calendar([Watched(text, [days.PART])], 1), [day(0)])
-        )
+        found, tree = cells(chart.calendar(Calendar([Watched(text, [days.PART])], 1), [day(0)]))
         assert found == [days.PART]
         assert {one.tag for one in tree.iter()} == {"svg", "title", "rect", "text", "line"}
         assert max(len("".join(one.itertext())) for one in tree.iter("text")) < 300
@@ -147,7 +146,7 @@ def test_pictures_are_named_and_swatches_are_not_read_out():
         assert (tree.get("role"), tree.get("aria-labelledby")) == ("img", title.get("id"))
         assert title.text
     for name in (*NAMES, *CELLS):
-        tree = Tree.fromstring(str(chart.swatch(name)))
+        tree = ET.fromstring(str(chart.swatch(name)))  # noqa: S314 - our own
         assert tree.get("aria-hidden") == "true"
         assert tree.find("rect").get("class") == f"fill-{name}"
         assert len(tree.findall("line")) == (name in {days.PART, days.UNOBSERVED})
@@ -157,5 +156,7 @@ def test_equal_facts_are_equal_bytes():
     found = [day(n, low=n) for n in range(13)]
     assert chart.bars(found) == chart.bars(found)
     assert "." not in "".join(
-        one.get(name, "") for one in drawn(chart.bars(found)).iter() for name in ("x", "y", "height")
+        one.get(name, "")
+        for one in drawn(chart.bars(found)).iter()
+        for name in ("x", "y", "height")
     )

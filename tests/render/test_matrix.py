@@ -161,11 +161,19 @@ def test_what_the_filter_leaves_out_is_not_told():
         found = controls(book)
         assert found["AC-5"].result == found["AC-2(3)"].result == UNTOLD
         assert ran(found["AC-5"])["leases"].words == UNTOLD
-        assert found["CM-2(2)"].result == NONE
+        assert found["CM-2(2)"].result == f"exceptions {UNTOLD}"
         assert found["AC-2"].result.endswith(f"; of part of it {UNTOLD}")
         # Scans are in every packet, and list findings whose records are not here.
         assert "no review" not in kinds(book)
         assert kinds(book).count("carried") == 3
+
+
+@pytest.mark.parametrize("kind", ["scan", "lease", "access", "baseline", "finding.closed"])
+def test_without_findings_no_control_is_said_to_be_without_exceptions(kind):
+    with whole().book(kinds=[kind]) as book:
+        for one in controls(book).values():
+            assert NONE not in one.result
+            assert not one.complete
 
 
 def test_what_would_end_an_exception_and_is_not_told_makes_none():

@@ -310,3 +310,12 @@ def test_memory_does_not_grow_with_what_is_written():
         tracemalloc.stop()
     assert out.size > 4_000_000
     assert peak < 1_500_000
+
+
+def test_no_objective_is_satisfied_where_findings_are_left_out():
+    with whole().book(kinds=["scan"]) as book:
+        out = io.StringIO()
+        oscal.write(book, out)
+    (result,) = json.loads(out.getvalue())["assessment-results"]["results"]
+    states = {one["target"]["status"]["state"] for one in result["findings"]}
+    assert states == {"not-satisfied"}
