@@ -14,6 +14,7 @@ import msgspec
 
 from chalicelib.access import state as leases
 from chalicelib.drift import rulebook
+from chalicelib.drift.judge import Severity
 from chalicelib.evidence.verdict import Answer
 from chalicelib.kernel import canon
 from chalicelib.kernel.errors import Malformed
@@ -109,6 +110,21 @@ def exceptions(book: Book) -> Iterator[Noted]:
 def count(book: Book) -> int:
     """How many there are. Raises: StoreUnavailable."""
     return int(book.one(f"SELECT count(*) FROM ({_sql()})", _told(book)))  # noqa: S608 - of this package
+
+
+def by_severity(book: Book) -> dict[str, int]:
+    """How many there are of each severity, the worst first; empty: of what nobody rates.
+
+    Raises: StoreUnavailable.
+    """
+    found = dict(
+        book.ask(
+            f"SELECT severity, count(*) FROM ({_sql()}) GROUP BY severity",  # noqa: S608 - of this package
+            _told(book),
+        )
+    )
+    known = [one.value for one in Severity if one.value in found]
+    return {name: found[name] for name in [*known, *sorted(found.keys() - set(known))]}
 
 
 @functools.cache

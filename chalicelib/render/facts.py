@@ -122,6 +122,18 @@ class System(msgspec.Struct, frozen=True):
     configured_leaf: int | None
 
 
+class Scanned(msgspec.Struct, frozen=True):
+    """All scans that are here: how many, and when the first and the last were recorded.
+
+    ``log_opened``: when the log began, where that is in the packet; else empty.
+    """
+
+    count: int
+    first: str
+    last: str
+    log_opened: str
+
+
 class Gap(msgspec.Struct, frozen=True):
     """A stretch in which a target was UNOBSERVED, and why."""
 
@@ -294,6 +306,7 @@ class Report(msgspec.Struct, frozen=True):
     """Everything a template may show. ``partial``: sentences on what the packet does not tell.
 
     ``untold``: kinds of records that its filter leaves out; of their absence nothing follows.
+    ``outcomes``: of all scans; ``known_by``: of the period's records, how their actors were known.
     """
 
     evidence: Evidence
@@ -303,11 +316,14 @@ class Report(msgspec.Struct, frozen=True):
     observed: int
     pending: int
     unobserved: int
+    scanned: Scanned
+    known_by: dict[str, int]
     outcomes: dict[str, int]
     programs: Shown[Program]
     gaps: Shown[Gap]
     findings: Findings
     exceptions: Shown[Noted]
+    exceptions_by_severity: dict[str, int]
     baselines: Shown[Baseline]
     leases: Shown[Lease]
     masking: Shown[Line]

@@ -266,7 +266,7 @@ def _baseline(book: Book) -> Population:
 
 
 def _statements(_book: Book) -> Population:
-    return "statements are not recorded yet", "", 0, None
+    return "no statement is recorded; what may count is a change of what is logged", "", 0, None
 
 
 def _host(book: Book) -> Population:

@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from chalicelib.drift.judge import Severity
 from chalicelib.kernel.errors import UsageError
-from chalicelib.render import chart, days, embed, picks, seal
+from chalicelib.render import chart, days, embed, picks, said, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -242,6 +242,17 @@ def _css(value: Any) -> str:
     return value if value in {one.value for one in Severity} else ""
 
 
+def _pairs(value: str) -> str:
+    """A JSON object as ``name value, name value``; what is none as it is."""
+    try:
+        told = msgspec.json.decode(value)
+    except (msgspec.DecodeError, ValueError):
+        return value
+    if not isinstance(told, dict):
+        return value
+    return ", ".join(f"{name} {said.text(one)}" for name, one in told.items())
+
+
 FILTERS: Final = {
     "cut": _cut,
     "whole": _whole,
@@ -249,6 +260,7 @@ FILTERS: Final = {
     "day": _day,
     "css": _css,
     "count": _count,
+    "pairs": _pairs,
 }
 
 

@@ -43,6 +43,9 @@ COLUMNS: Final = {
 
 _WORST: Final = "open ones before others, the most severe first, then in the order of the log"
 _LOG: Final = "in the order of the log"
+_NAMED: Final = (
+    "SELECT target FROM covered UNION SELECT target FROM configured UNION SELECT target FROM scan"
+)
 
 
 def report(book: Book, *, seed: str = "", size: int = SAMPLE) -> facts.Report:
@@ -68,11 +71,16 @@ def report(book: Book, *, seed: str = "", size: int = SAMPLE) -> facts.Report:
         observed=observed,
         pending=pending,
         unobserved=unobserved,
+        scanned=_scanned(book),
+        known_by=dict(
+            book.ask("SELECT via, count(*) FROM record WHERE in_range GROUP BY via ORDER BY via")
+        ),
         outcomes=dict(book.ask("SELECT outcome, count(*) FROM scan GROUP BY 1 ORDER BY 1")),
         programs=_programs(book),
         gaps=_gaps(book),
         findings=_findings(book),
         exceptions=Shown(noted, exceptions.count(book), _WORST),
+        exceptions_by_severity=exceptions.by_severity(book),
         baselines=_baselines(book),
         leases=_leases(book),
         masking=_lines(book, "masking", "target"),
@@ -89,6 +97,16 @@ def report(book: Book, *, seed: str = "", size: int = SAMPLE) -> facts.Report:
         days=days(book),
         calendar=calendar(book),
     )
+
+
+def _scanned(book: Book) -> facts.Scanned:
+    """All scans that are here, of the schedule or not."""
+    count, first, last = book.ask(
+        "SELECT count(*), coalesce(min(recorded_at), ''), coalesce(max(recorded_at), '') "
+        "FROM scan WHERE outcome != 'missed'"
+    )[0]
+    opened = book.one("SELECT at FROM record WHERE kind = 'log.opened' AND leaf = 0")
+    return facts.Scanned(count, first, last, opened or "")
 
 
 def _evidence(book: Book) -> facts.Evidence:
@@ -144,13 +162,8 @@ def _octets(name: str) -> str:
 
 
 def _systems(book: Book) -> Shown[facts.System]:
-    names = book.ask(
-        "SELECT target FROM covered UNION SELECT target FROM configured ORDER BY 1 LIMIT ?",
-        [MAX_SYSTEMS],
-    )
-    total = book.one(
-        "SELECT count(*) FROM (SELECT target FROM covered UNION SELECT target FROM configured)"
-    )
+    names = book.ask(f"{_NAMED} ORDER BY 1 LIMIT ?", [MAX_SYSTEMS])
+    total = book.one(f"SELECT count(*) FROM ({_NAMED})")  # noqa: S608 - of this module
     return Shown([_system(book, name) for (name,) in names], total, "by name")
 
 

@@ -66,7 +66,7 @@ def test_what_ran_is_said_in_words(day):
         "drift": "7 scans of 2 targets, 6 of them held to a signed baseline",
         "access": "6 snapshots of 2 targets, 42 objects read in all",
         "baseline": "1 baseline proposed, 1 approval by others, 1 signed",
-        "statements": "statements are not recorded yet",
+        "statements": "no statement is recorded; what may count is a change of what is logged",
         "host": "3 scans of 1 target in AWS",
         "coverage": "7 of 8 scans that the schedule expected, at 4 times",
         "leases": "2 requests, 1 approval, 2 leases, 2 of them proven gone",

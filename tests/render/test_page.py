@@ -214,7 +214,8 @@ def test_pictures_that_are_shown_have_a_name(tree):
         title = one.children[0]
         assert (title.tag, title.attributes["id"]) == ("title", one.attributes["aria-labelledby"])
         assert title.words().strip()
-    assert len([one for one in tree.all("svg") if "role" in one.attributes]) >= 1
+    shown = [one for one in tree.all("svg") if "role" in one.attributes]
+    assert shown or "No system was due or scanned." in tree.words()  # then there is nothing to draw
 
 
 def test_the_page_says_its_language_and_its_parts(tree):
