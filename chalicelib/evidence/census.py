@@ -75,11 +75,7 @@ def chosen(stream: str, kind: str, asked: Filter) -> bool:
         return True
     if asked.targets and stream not in asked.targets:
         return False
-    return (
-        not asked.kinds
-        or kind in HEARTBEATS
-        or any(kind == one or kind.startswith(f"{one}.") for one in asked.kinds)
-    )
+    return kind in HEARTBEATS or asked.takes(kind)
 
 
 class Count:

@@ -58,6 +58,12 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     targets: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
 
+    def takes(self, kind: str) -> bool:
+        """Whether records of a kind were asked for: by its name, or by what it begins with."""
+        return not self.kinds or any(
+            kind == one or kind.startswith(f"{one}.") for one in self.kinds
+        )
+
 
 class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The leaves ``first`` ≤ index < ``last``."""

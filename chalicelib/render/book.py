@@ -93,10 +93,7 @@ class Book:
 
     def tells(self, *kinds: str) -> bool:
         """Whether all records of these kinds are here, as far as the packet's filter goes."""
-        asked = self.verified.head.filter.kinds
-        return not asked or all(
-            any(kind == one or kind.startswith(f"{one}.") for one in asked) for kind in kinds
-        )
+        return all(map(self.verified.head.filter.takes, kinds))
 
     def fill(self, progress: Progress) -> None:
         """Take all records. Raises: DigestMismatch, StoreUnavailable, OSError."""

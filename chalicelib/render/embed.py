@@ -9,12 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from chalicelib.kernel import canon, merkle, record
+from chalicelib.kernel import canon, merkle
 from chalicelib.render import said
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Embedded(msgspec.Struct, frozen=True):
 
     ``records``: index, leaf, and the body where that was kept apart (None: in the leaf, or left
     out), in the order of the log. ``subtrees``: as of ``Verified.subtrees``. ``shown``: how many
-    records the page shows, and ``without``: those embedded whose body is left out.
+    records the page shows.
     """
 
     origin: str
@@ -62,12 +61,6 @@ class Embedded(msgspec.Struct, frozen=True):
     records: tuple[tuple[int, str, str | None], ...]
     subtrees: tuple[str, ...]
     shown: int
-    without: frozenset[int] = frozenset()
-
-    @property
-    def left_out(self) -> int:
-        """How many records the page shows that are not embedded."""
-        return self.shown - len(self.records)
 
 
 def embedded(
@@ -116,12 +109,6 @@ _TOLD: Final = (
 )  # fmt: skip
 
 
-def script() -> str:
-    """The program that verifies a page: the text of the page's last ``<script>``."""
-    path = resources.files("chalicelib.render") / "templates" / SCRIPT
-    return path.read_text(encoding="utf-8")
-
-
 def policy(program: str) -> str:
     """The Content-Security-Policy of a page whose only program is this one.
 
@@ -153,11 +140,6 @@ def shown_text(value: Any, cut: int | None = None) -> str:
     if cut is not None and len(text) > cut:
         text = f"{text[:cut]}…"
     return visible(text)
-
-
-def pointer(*steps: str | int) -> str:
-    """The JSON pointer of a place in a record (RFC 6901): of ``"body", "id"`` it is /body/id."""
-    return "".join(f"/{str(one).replace('~', '~0').replace('/', '~1')}" for one in steps)
 
 
 class Figures:
@@ -209,11 +191,6 @@ def _framed(
     subtrees: Collection[str],
     shown: int,
 ) -> Embedded:
-    without = frozenset(
-        index
-        for index, leaf, body in rows
-        if body is None and record.decode(leaf.encode()).body_ref is not None
-    )
     return Embedded(
         origin=verified.head.origin,
         packet=verified.verdict.packet,
@@ -224,7 +201,6 @@ def _framed(
         records=rows,
         subtrees=tuple(subtrees),
         shown=shown,
-        without=without,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from html import escape
+from pathlib import Path
 
 from evidence.parcel import ANA, DAY, NOW, ORIGIN, A, Archive, B, at, believing
 from evidence.test_build import scan, tick
@@ -47,6 +48,16 @@ VALUES = {
 }
 
 
+def pointer(*steps):
+    """The JSON pointer of a place in a record (RFC 6901)."""
+    return "".join(f"/{str(one).replace('~', '~0').replace('/', '~1')}" for one in steps)
+
+
+def script():
+    """The program that verifies a page."""
+    return (Path(__file__).parents[2] / "reports" / embed.SCRIPT).read_text(encoding="utf-8")
+
+
 def told(archive, more=(), *, apart=70_000):
     """A day with hostile text (7), other values (8), a body kept apart (9), and more (from 22)."""
     archive.write(("log", "log.opened", at(1), {"origin": ORIGIN}))  # 0
@@ -71,8 +82,8 @@ def read(archive, data=None):
 
 def figures():
     """Places whose values a page shows: of hostile text, of other values, of a body apart."""
-    yield from ((7, embed.pointer("body", name), None) for name in HOSTILE)
-    yield from ((8, embed.pointer("body", name), None) for name in VALUES)
+    yield from ((7, pointer("body", name), None) for name in HOSTILE)
+    yield from ((8, pointer("body", name), None) for name in VALUES)
     yield from ((7, "/body/long", cut) for cut in (1, 9_999, 10_000))
     yield from ((7, "/body/breaks", 3), (7, "/body/turned", 2), (8, "/body/list/2/b", None))
     yield from ((8, "/body/a~1b/~0c", None), (9, "/body/severity", None), (9, "/body/large", 20))
@@ -113,7 +124,7 @@ def page(held, shown, places=None, more="", **options):
     found = embed.embedded(held, shown, **options)
     says = embed.Figures(found)
     cells = [cell(says, *place) for place in (figures() if places is None else places)]
-    program = embed.script()
+    program = script()
     return seal.sealed(f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{escape(embed.policy(program))}">

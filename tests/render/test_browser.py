@@ -326,7 +326,7 @@ def test_a_page_without_its_parts(opened, good):
     refused(opened(divided), "there is not one element with the report (<main>)")
     gone = opened(good.replace('id="verification"', ""))
     assert gone.answer() == ("no", "")
-    without = opened(good.replace(f"<script>{embed.script()}</script>", ""))
+    without = opened(good.replace(f"<script>{pages.script()}</script>", ""))
     assert without.value("document.documentElement.dataset.verified") is None
     assert "Verify the packet with" in without.value("document.body.textContent")
 
