@@ -55,7 +55,7 @@ class Concealer:
         if not value:
             return value
         if folded in _CONNINFO:
-            return self._conninfo(value)
+            return self.conninfo(value)
         if folded in _SECRET_PARAMETERS or ("." in folded and _SECRET_WORD.search(folded)):
             return self._conceal(value)
         if folded.endswith("_command") and _SUSPECT_COMMAND.search(value):
@@ -66,7 +66,12 @@ class Concealer:
         """The value of a storage, foreign-table or foreign-column option."""
         return self._conceal(value) if _SECRET_WORD.search(name) else self._within(value)
 
-    def _conninfo(self, value: str) -> str:
+    def secret(self, value: str) -> str:
+        """A value of which nothing may be shown."""
+        return self._conceal(value)
+
+    def conninfo(self, value: str) -> str:
+        """A connection string of libpq. What is not secret in it stays visible."""
         if len(value) > MAX_READ_CHARS:
             return self._conceal(value)
         try:

@@ -155,7 +155,7 @@ def _item(statement: Statement, row: dict[str, Any], conceal: Concealer) -> Item
         if suffix == "acl":
             attributes |= _privileges(value)
             continue
-        if suffix in {"setting", "config", "options"}:
+        if suffix in {"setting", "config", "options", "secret", "conninfo"}:
             value = _concealed(suffix, value, row, conceal)  # noqa: PLW2901 - one value, two steps
         elif suffix:
             value = CONVERT[suffix](value)  # noqa: PLW2901 - as above
@@ -196,6 +196,10 @@ def _concealed(suffix: str, value: Any, row: dict[str, Any], conceal: Concealer)
         return sorted(
             f"{name}={conceal.setting(name, listed(name, text))}" for name, _, text in pairs
         )
+    if suffix == "secret":
+        return conceal.secret(value)
+    if suffix == "conninfo":
+        return conceal.conninfo(value)
     pairs = (entry.partition("=") for entry in value)
     return sorted(f"{name}={conceal.option(name, text)}" for name, _, text in pairs)
 

@@ -1,11 +1,11 @@
 """The documentation's table of kinds, what the SQL gives, and the cases: all three agree."""
 
 import re
-import runpy
 from pathlib import Path
 
 import psycopg
 import pytest
+from support.cases import load
 
 from chalicelib.postgres import parameters, queries
 
@@ -54,9 +54,8 @@ def test_every_kind_and_attribute_is_documented(database, major):
 
 
 def test_every_attribute_has_a_case():
-    cases = runpy.run_path(str(Path(__file__).with_name("cases.py")))["CASES"]
     tested = {}
-    for case in cases:
+    for case in load():
         for kind, _, attribute in case.expected:
             tested.setdefault(kind, set()).add(attribute)
     missing = {

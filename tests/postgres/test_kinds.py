@@ -1,10 +1,9 @@
 import re
-import runpy
-from pathlib import Path
 
 import pytest
+from support.cases import load
 
-CASES = runpy.run_path(str(Path(__file__).with_name("cases.py")))["CASES"]
+CASES = load()
 
 
 def difference(before, after):
@@ -29,8 +28,8 @@ def statements(text):
     "case", CASES, ids=[f"{n}-{case.change[:50]}" for n, case in enumerate(CASES)]
 )
 def test_a_statement_shows_on_exactly_the_right_attributes(case, database, major):
-    if major < case.since:
-        pytest.skip(f"from PostgreSQL {case.since}")
+    if not case.since <= major <= case.until:
+        pytest.skip(f"of PostgreSQL {case.since} to {case.until}")
     database.run(*statements(case.setup))
     before = database.scan()
     database.run(*statements(case.change))
