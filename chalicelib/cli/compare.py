@@ -51,8 +51,8 @@ def snapshot_command(
     with reading("snapshot") as progress:
         taken, _ = look(source, progress)
     if output is None and sys.stdout.isatty():
-        for one in taken.lines.values():
-            sys.stdout.write(plain(one.decode()) + "\n")
+        for one in taken.objects.values():
+            sys.stdout.write(plain(one.line.decode()) + "\n")
     elif output is None:
         sys.stdout.buffer.write(taken.data)
         sys.stdout.buffer.flush()

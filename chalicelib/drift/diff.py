@@ -173,7 +173,7 @@ def hidden(snapshot: Snapshot, kind: str, name: str, attribute: str) -> bool:
 def _alterations(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     for key, new in after.objects.items():
         old = before.objects.get(key)
-        if old is None or new.kind == COVERAGE or before.lines[key] == after.lines[key]:
+        if old is None or new.kind == COVERAGE or old.line == new.line:
             continue
         for attribute in sorted(old.attributes.keys() | new.attributes.keys()):
             if hidden(before, *key, attribute) or hidden(after, *key, attribute):
@@ -232,8 +232,8 @@ def merge(before: Snapshot, after: Snapshot, accepted: Iterable[Change]) -> Snap
             case Operation.ALTERED:
                 item = objects[change.key]
                 attributes = {**item.attributes, change.attribute: change.after}
-                objects[change.key] = item._replace(
-                    attributes={k: v for k, v in attributes.items() if v is not None}
+                objects[change.key] = item.having(
+                    {k: v for k, v in attributes.items() if v is not None}
                 )
             case Operation.UNREADABLE:
                 continue

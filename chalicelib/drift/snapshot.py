@@ -5,7 +5,10 @@ Reading the target is not done here: objects in, bytes and digests out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
 
 from chalicelib.kernel import canon, merkle
 from chalicelib.kernel.errors import DigestMismatch, Malformed
@@ -19,16 +22,48 @@ Value: TypeAlias = Any
 Key: TypeAlias = tuple[str, str]
 """``(kind, name)``."""
 
+_decoder = msgspec.json.Decoder()
+
 COVERAGE = "coverage"
 """The kind of the objects that say what could not be read: name = the kind, see ``unreadable``."""
 
 
-class Object(NamedTuple):
-    """One thing inside a target. A child names its parent in the attribute ``of``: "kind name"."""
+class Object:
+    """One thing inside a target. A child names its parent in the attribute ``of``: "kind name".
 
-    kind: str
-    name: str
-    attributes: Mapping[str, Value]
+    It holds its attributes, its canonical line, or both: each is made of the other when it is first
+    asked for, so that a line that nobody looks into is never parsed.
+    """
+
+    __slots__ = ("_attributes", "_line", "kind", "name")
+
+    def __init__(
+        self, kind: str, name: str, attributes: Mapping[str, Value] | None, line: bytes = b""
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self._attributes = attributes
+        self._line = line
+
+    @classmethod
+    def of_line(cls, kind: str, name: str, line: bytes) -> Object:
+        """The object of a line that is canonical and has this kind and name: nothing is checked."""
+        return cls(kind, name, None, line)
+
+    @property
+    def attributes(self) -> Mapping[str, Value]:
+        """What is said of the object."""
+        if self._attributes is None:
+            self._attributes = dict(_decoder.decode(self._line)[2])
+        return self._attributes
+
+    @property
+    def line(self) -> bytes:
+        """The canonical line, without a newline: ``[kind, name, {attributes}]``."""
+        if not self._line:
+            given = {key: value for key, value in self.attributes.items() if value is not None}
+            self._line = canon.encode([self.kind, self.name, given])
+        return self._line
 
     @property
     def key(self) -> Key:
@@ -39,6 +74,21 @@ class Object(NamedTuple):
     def parent(self) -> Key | None:
         """The key that the attribute ``of`` names, if it does."""
         return parent_of(self.attributes)
+
+    def having(self, attributes: Mapping[str, Value]) -> Object:
+        """The same object with other attributes."""
+        return Object(self.kind, self.name, attributes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Object):
+            return NotImplemented
+        return self.key == other.key and self.line == other.line
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.name, self.line))
+
+    def __repr__(self) -> str:
+        return f"Object({self.kind!r}, {self.name!r}, {self.attributes!r})"
 
 
 def parent_of(attributes: Mapping[str, Value]) -> Key | None:
@@ -58,58 +108,56 @@ def unreadable(
     partial: bool = False,
     attributes: Sequence[str] = (),
     listed: bool = False,
+    optional: bool = False,
 ) -> Object:
     """The object that says that objects of ``kind`` could not be read.
 
     ``partial``: some of them were, all but ``attributes``. ``listed``: every one of them was, and
     only ``attributes`` are not known. ``needs`` is the privilege or setting that would show the
-    rest.
+    rest. ``optional``: people may sign for not seeing it, with a baseline that has this object.
     """
     said: dict[str, Value] = {"reason": reason, "needs": needs, "partial": partial}
     if attributes:
         said["attributes"] = sorted(attributes)
         if listed:
             said["listed"] = True
+    if optional:
+        said["optional"] = True
     return Object(COVERAGE, kind, said)
 
 
 class Snapshot:
-    """Objects in the order of ``(kind, name)``, their canonical lines, and the root over the lines.
+    """Objects in the order of ``(kind, name)``, and the root over their lines.
 
     ``root`` is the RFC 9162 tree hash (32 bytes) of the lines without their newlines. Equal objects
     give equal bytes.
     """
 
-    __slots__ = ("lines", "objects", "root")
+    __slots__ = ("objects", "root")
 
-    def __init__(
-        self, objects: Mapping[Key, Object], lines: Mapping[Key, bytes], root: bytes
-    ) -> None:
+    def __init__(self, objects: Mapping[Key, Object], root: bytes) -> None:
         self.objects = objects
-        self.lines = lines
         self.root = root
 
     @property
     def data(self) -> bytes:
         """The bytes that are stored: each line, ended by a newline."""
-        return b"".join(one + b"\n" for one in self.lines.values())
+        return b"".join(item.line + b"\n" for item in self.objects.values())
 
 
 def build(objects: Iterable[Object]) -> Snapshot:
     """The snapshot of objects in any order. Raises: ValueError, where two have one key."""
     ordered: dict[Key, Object] = {}
-    for item in sorted(objects, key=lambda o: (o.kind, o.name)):
-        if item.key in ordered:
+    for key, item in sorted(((item.key, item) for item in objects), key=itemgetter(0)):
+        if key in ordered:
             raise ValueError(f"two objects of kind {item.kind} are named {item.name!r}")
-        ordered[item.key] = item
-    lines = {key: line(item) for key, item in ordered.items()}
-    return Snapshot(ordered, lines, merkle.root(lines.values()))
+        ordered[key] = item
+    return Snapshot(ordered, merkle.root(item.line for item in ordered.values()))
 
 
 def line(item: Object) -> bytes:
     """The canonical line of one object, without a newline: ``[kind, name, {attributes}]``."""
-    attributes = {key: value for key, value in item.attributes.items() if value is not None}
-    return canon.encode([item.kind, item.name, attributes])
+    return item.line
 
 
 def parse(data: bytes) -> Snapshot:
@@ -120,19 +168,17 @@ def parse(data: bytes) -> Snapshot:
     if data and not data.endswith(b"\n"):
         raise Malformed("the snapshot's last line is cut off")
     objects: dict[Key, Object] = {}
-    lines: dict[Key, bytes] = {}
     previous: Key = ("", "")
     for number, raw in enumerate(data.split(b"\n")[:-1], start=1):
         match canon.decode(raw):
-            case [str(kind), str(name), dict(attributes)] if (kind, name) > previous:
+            case [str(kind), str(name), dict()] if (kind, name) > previous:
                 previous = (kind, name)
-                objects[previous] = Object(kind, name, attributes)
-                lines[previous] = raw
+                objects[previous] = Object.of_line(kind, name, raw)
             case _:
                 raise Malformed(
                     f"line {number} of the snapshot is not [kind, name, {{attributes}}] in order"
                 )
-    return Snapshot(objects, lines, merkle.root(lines.values()))
+    return Snapshot(objects, merkle.root(item.line for item in objects.values()))
 
 
 def verify(data: bytes, *, sha256: str, root: str) -> Snapshot:

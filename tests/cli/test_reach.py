@@ -246,7 +246,7 @@ def rows(holdfast, *words):
 def test_findings_about_who_reaches(holdfast, account):
     account.sign(ACCOUNT)
     more = [
-        one._replace(attributes={**one.attributes, "comment": "x"})
+        one.having({**one.attributes, "comment": "x"})
         if one.key in {("iam_role", "app"), ("iam_role", "web")}
         else one
         for one in ACCOUNT
@@ -271,9 +271,7 @@ def test_findings_about_who_reaches(holdfast, account):
 def trusted_by(objects, name, whom):
     trust = policy(Principal={"AWS": [f"arn:aws:iam::{A}:{whom}"]}, Action=["sts:assumerole"])
     return [
-        one._replace(attributes={**one.attributes, "trust": trust})
-        if one.key == ("iam_role", name)
-        else one
+        one.having({**one.attributes, "trust": trust}) if one.key == ("iam_role", name) else one
         for one in objects
     ]
 

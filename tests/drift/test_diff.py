@@ -42,7 +42,7 @@ def test_equal_snapshots_have_no_changes():
 
 
 def test_an_altered_attribute_names_itself_and_both_values():
-    [change] = diff(build([TABLE]), build([TABLE._replace(attributes={"owner": "b"})]))[:1]
+    [change] = diff(build([TABLE]), build([TABLE.having({"owner": "b"})]))[:1]
     assert (change.attribute, change.before, change.after) == ("owner", "a", "b")
     assert change.old == {"owner": "a", "row_security": True}
 
@@ -69,7 +69,7 @@ def test_a_grant_on_a_new_table_speaks_for_itself():
 
 
 def test_a_built_in_grant_on_a_new_object_does_not():
-    built_in = GRANT._replace(attributes={**GRANT.attributes, "built_in": True})
+    built_in = GRANT.having({**GRANT.attributes, "built_in": True})
     assert changes([], [TABLE, built_in]) == [("added", "table", "s.t", "")]
 
 
@@ -104,7 +104,7 @@ def test_what_the_baseline_could_not_read_is_not_called_added():
 
 def test_what_is_partly_read_is_still_compared():
     hidden = unreadable("table", reason="denied", needs="SELECT", partial=True)
-    altered = TABLE._replace(attributes={"owner": "b", "row_security": True})
+    altered = TABLE.having({"owner": "b", "row_security": True})
     assert ("altered", "table", "s.t", "owner") in changes([TABLE, hidden], [altered, hidden])
 
 
@@ -112,8 +112,8 @@ def test_what_is_listed_with_gaps_in_attributes_comes_and_goes():
     gap = unreadable(
         "table", reason="denied", needs="SELECT", partial=True, attributes=["owner"], listed=True
     )
-    other = TABLE._replace(name="s.other")
-    altered = TABLE._replace(attributes={**TABLE.attributes, "owner": "b", "comment": "c"})
+    other = Object(TABLE.kind, "s.other", TABLE.attributes)
+    altered = TABLE.having({**TABLE.attributes, "owner": "b", "comment": "c"})
     assert changes([TABLE, gap], [altered, other, gap]) == [
         ("unreadable", "coverage", "table", ""),
         ("added", "table", "s.other", ""),
