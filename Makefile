@@ -51,6 +51,7 @@ bench: $(READY)  ## ratios, side by side in one run
 	$(BIN)/python tests/bench/masking.py
 	$(BIN)/python tests/bench/accounts.py
 	$(BIN)/python tests/bench/reach.py
+	$(BIN)/python tests/bench/effective.py
 	$(BIN)/python tests/bench/reports.py
 
 matrix: $(READY)  ## the database tests on PostgreSQL 13 to 18; needs npm

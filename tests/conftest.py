@@ -114,12 +114,14 @@ def _database(server, name):
 def _clean(admin):
     """Drop every database, role and tablespace that is not the server's own."""
     admin.execute("UPDATE pg_database SET datistemplate = false WHERE oid >= 16384")
+    admin.execute("DELETE FROM pg_subscription")  # or they hold their databases
+    admin.execute("DELETE FROM pg_shdepend WHERE classid = 'pg_subscription'::regclass")
     _drop(admin, "DATABASE", "SELECT datname FROM pg_database WHERE oid >= 16384", " (FORCE)")
+    _drop(admin, "TABLESPACE", "SELECT spcname FROM pg_tablespace WHERE oid >= 16384", "")
     roles = "SELECT rolname FROM pg_roles WHERE oid >= 16384"
     for (name,) in admin.execute(roles).fetchall():
         admin.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(name)))
     _drop(admin, "ROLE", roles, "")
-    _drop(admin, "TABLESPACE", "SELECT spcname FROM pg_tablespace WHERE oid >= 16384", "")
     admin.execute("ALTER ROLE ALL RESET ALL")
 
 

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chalicelib.api.call import version
-from chalicelib.api.types import Approve, Baseline, Empty, Verification
-from chalicelib.drift import approval, decide
+from chalicelib.api.types import (
+    Approve,
+    Baseline,
+    Empty,
+    Explained,
+    ProposeRebase,
+    Rebase,
+    Verification,
+)
+from chalicelib.drift import approval, decide, finding, rebase, upgrade
 from chalicelib.drift.approval import verified
-from chalicelib.drift.diff import diff
 from chalicelib.drift.finding import When, find
 from chalicelib.drift.iam.compare import MAX_STEPS
 from chalicelib.drift.judge import judge
@@ -21,7 +28,8 @@ from chalicelib.kernel.errors import NotFound
 
 if TYPE_CHECKING:
     from chalicelib.api.call import Call
-    from chalicelib.drift.desk import Target
+    from chalicelib.drift.desk import Desk, Target
+    from chalicelib.drift.diff import Change
     from chalicelib.drift.finding import Finding
     from chalicelib.drift.snapshot import Snapshot
     from chalicelib.drift.state import State
@@ -89,6 +97,52 @@ def approve(call: Call, asked: Approve, target: str) -> Baseline:
     return of(one, call.again(work))
 
 
+def compare(call: Call, _asked: Empty, target: str) -> Rebase:
+    """What an upgrade of the server explains of the last scan's findings, and what it does not.
+
+    Raises: as ``drift.rebase.look``.
+    """
+    one = call.target(target, "baseline:read")
+    desk = call.services.desk
+    found = rebase.look(desk, one)
+    opened = desk.states.get(one.stream).proposal
+    meanings = Meanings(found.signed, found.taken, steps=MAX_STEPS)
+
+    def told(several: list[tuple[str, Change, str]]) -> list[Explained]:
+        return [
+            Explained(finding=finding.encode(_found(desk, one, change, meanings)), why=why)
+            for _, change, why in several
+        ]
+
+    return Rebase(
+        target=one.stream,
+        before=found.old.named if found.old else None,
+        after=found.new.named if found.new else None,
+        record=found.record,
+        scanned_at=found.at,
+        explained=told(found.explained),
+        left=told(found.left),
+        proposal=opened.id if opened else None,
+    )
+
+
+def take_over(call: Call, asked: ProposeRebase, target: str) -> Baseline:
+    """Propose what an upgrade explains. Raises: as ``drift.rebase.propose``."""
+    one = call.target(target, "finding:accept")
+
+    def work() -> State:
+        return rebase.propose(
+            call.services.desk,
+            one,
+            record=asked.record,
+            actor=call.actor,
+            comment=asked.comment,
+            replace=asked.replace,
+        )
+
+    return of(one, call.again(work))
+
+
 def of(target: Target, now: State) -> Baseline:
     """What a target's state says of its baseline and the open proposal."""
     return Baseline(
@@ -118,9 +172,11 @@ def _version(target: Target, now: State) -> str:
 def _changes(call: Call, target: Target, before: Snapshot, after: Snapshot) -> list[Finding]:
     desk = call.services.desk
     meanings = Meanings(before, after, steps=MAX_STEPS)
-    found = []
-    for change in diff(before, after):
-        meaning = meanings.of(change)
-        judgement = judge(change, desk.rules, meaning)
-        found.append(find(target.stream, change, judgement, When(not_after=""), meaning))
-    return found
+    changes = upgrade.diff(before, after, desk.renders)
+    return [_found(desk, target, change, meanings) for change in changes]
+
+
+def _found(desk: Desk, target: Target, change: Change, meanings: Meanings) -> Finding:
+    meaning = meanings.of(change)
+    judgement = judge(change, desk.rules, meaning)
+    return find(target.stream, change, judgement, When(not_after=""), meaning)

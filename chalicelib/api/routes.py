@@ -118,6 +118,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     _get("verify", f"{_TARGET}/baseline/verification", "baseline:read")(
         baselines.verify, types.Empty, types.Verification
     ),
+    _get("rebase", f"{_TARGET}/baseline/rebase", "baseline:read")(
+        baselines.compare, types.Empty, types.Rebase
+    ),
+    _post("rebase_propose", f"{_TARGET}/baseline/rebase", "finding:accept")(
+        baselines.take_over, types.ProposeRebase, types.Baseline
+    ),
     _begin("propose", f"{_TARGET}/baseline/proposals", "baseline:propose")(
         scans.propose, types.Propose, types.Proposal
     ),

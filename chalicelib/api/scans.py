@@ -87,6 +87,7 @@ def _scan(call: Call, one: Job, *, whole: bool = False) -> Scan:
         findings=dict(Counter(disposition for _, disposition in body["findings"])),
         found=[(one, Disposition(now)) for one, now in body["findings"]] if whole else [],
         explained=body.get("explained", {}),
+        not_visible=body.get("not_visible", {}),
         failure=None if failed is None else Failure(code=failed["code"], message=failed["message"]),
     )
 

@@ -162,7 +162,8 @@ class Scan(JobView, frozen=True, kw_only=True):
 
     From ``outcome`` on, what the record of the scan says; ``findings`` counts by disposition.
     ``found``: id and disposition of each of them, where one scan is asked for. ``explained``: how
-    many changes are those of which open lease, and no findings.
+    many changes are those of which open lease, and no findings. ``not_visible``: kinds that people
+    signed for not seeing, with the attributes that lack, or none where the whole kind does.
     """
 
     target: str
@@ -176,6 +177,7 @@ class Scan(JobView, frozen=True, kw_only=True):
     findings: dict[str, int] = {}
     found: list[tuple[str, Disposition]] = []
     explained: dict[str, int] = {}
+    not_visible: dict[str, list[str]] = {}
 
 
 class Scans(Answer, frozen=True, kw_only=True):
@@ -303,6 +305,38 @@ class Proposal(JobView, frozen=True, kw_only=True):
     proposal: str | None = None
     in_force: bool = False
     gaps: list[str] = []
+
+
+class Explained(Answer, frozen=True, kw_only=True):
+    """A finding, as it is recorded, and why an upgrade explains it, or what a person can do."""
+
+    finding: dict[str, Any]
+    why: str
+
+
+class Rebase(Answer, frozen=True, kw_only=True):
+    """The findings of the last scan: what comes from an upgrade of the server, and what does not.
+
+    ``before`` and ``after``: the server's version when the baseline was read, and now; None, where
+    the snapshots do not tell. ``record``: of the scan. ``proposal``: the open one's id.
+    """
+
+    target: str
+    before: str | None
+    after: str | None
+    record: int
+    scanned_at: str
+    explained: list[Explained]
+    left: list[Explained]
+    proposal: str | None = None
+
+
+class ProposeRebase(Request, frozen=True, kw_only=True):
+    """Propose the baseline with what the upgrade explains taken over, as ``record`` saw it."""
+
+    record: Index
+    comment: Comment = ""
+    replace: bool = False
 
 
 class Approve(Request, frozen=True, kw_only=True):

@@ -40,7 +40,7 @@ from chalicelib.aws.asker import NothingThere
 from chalicelib.aws.iam_credentials import Report
 from chalicelib.aws.iam_objects import Details, is_aws_managed, policy_name
 from chalicelib.drift.snapshot import Object, Value
-from chalicelib.drift.source import Reading
+from chalicelib.drift.source import Known, Reading
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import AnotherSystem, HoldfastError, Overdue
 
@@ -108,7 +108,7 @@ class IamSource:
         self._reach = reach
         self._conceal = conceal
 
-    def read(self, progress: Progress) -> Reading:
+    def read(self, progress: Progress, _known: Known | None = None) -> Reading:
         """Look once.
 
         Raises: AnotherSystem; NotPermitted, where the details of the account are refused; Overdue;

@@ -18,7 +18,7 @@ from chalicelib.aws import rds_network, rds_objects, rds_parameters, rds_surroun
 from chalicelib.aws.asker import NothingThere
 from chalicelib.aws.gathered import Gathered, all_there
 from chalicelib.drift.parameter import Declared, Reported, compare
-from chalicelib.drift.source import Reading
+from chalicelib.drift.source import Known, Reading
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Unsupported
 
@@ -83,7 +83,7 @@ class RdsSource:
         self._reported = reported
         self._conceal = conceal
 
-    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
+    def read(self, progress: Callable[[str, int, int], None], _known: Known | None = None) -> Reading:
         """Look once.
 
         Raises: NotPermitted, StoreUnavailable, where the instance or cluster itself cannot be read;

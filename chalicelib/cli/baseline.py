@@ -6,15 +6,25 @@ from collections import Counter
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from chalicelib.api import baselines
 from chalicelib.api.client import There
-from chalicelib.api.types import Approve, Baseline, Proposal, Propose, Verification
+from chalicelib.api.types import (
+    Approve,
+    Baseline,
+    Explained,
+    Proposal,
+    Propose,
+    ProposeRebase,
+    Rebase,
+    Verification,
+)
 from chalicelib.cli import table
 from chalicelib.cli.app import JsonFlag, actor, app, services
 from chalicelib.cli.progress import reading
 from chalicelib.cli.remote import builtins, done, of, remote, way
-from chalicelib.cli.text import emit, say
+from chalicelib.cli.text import emit, plain, say
 from chalicelib.drift import approval, state
 from chalicelib.drift.baseline import Predicate
 from chalicelib.drift.explained import lasting
@@ -79,6 +89,56 @@ def _propose_there(there: There, target: str, asked: Propose) -> tuple[Baseline,
     job = there.do("propose", asked, target=target)
     told: Proposal = done(there, "proposal", job, job.target, f"holdfast baseline show {slug}")
     return there.do("baseline", target=target), told.gaps
+
+
+@group.command("rebase")
+def rebase(
+    target: TargetArgument,
+    propose_it: Annotated[
+        bool, typer.Option("--propose", help="Then propose what comes from the upgrade.")
+    ] = False,
+    comment: Comment = "",
+    replace: Replace = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell an upgrade of the server from drift: what the last scan found, in two groups.
+
+    With --propose, a baseline that takes over what comes from the upgrade, for people to approve.
+    All else stays a finding. Exit 2 where nothing can be proposed.
+    """
+    over = way()
+    told: Rebase = over.do("rebase", target=target)
+    if not as_json:
+        _show_rebase(told)
+    if not propose_it:
+        if as_json:
+            emit(builtins(told))
+        elif told.explained:
+            slug = names.target(told.target).slug
+            say(f"next: holdfast baseline rebase {slug} --propose", "bold")
+        return
+    asked = ProposeRebase(record=told.record, comment=comment, replace=replace)
+    _tell(over.do("rebase_propose", asked, target=target), as_json=as_json)
+
+
+def _show_rebase(told: Rebase) -> None:
+    """Both groups, each change with a word on it."""
+    seen = f"as the scan of {told.scanned_at} saw it, record {told.record}"
+    if told.before is None or told.after is None:
+        say(f"{told.target}: the snapshots do not tell the server's version; {seen}", "yellow")
+    elif told.explained:
+        say(f"{told.target}: the baseline is of {told.before}, the server is {told.after}; {seen}")
+    else:
+        say(f"{told.target}: {told.after}, and no finding comes from an upgrade; {seen}")
+    for heading, group in (("from the upgrade", told.explained), ("not from it", told.left)):
+        if group:
+            say(f"{heading}: {len(group)}", "bold")
+            table.grid(["what", "before → after", "because"], [_explained(one) for one in group])
+
+
+def _explained(one: Explained) -> list[Text | str]:
+    found = of(one.finding, Finding)
+    return [plain(f"{found.kind} {found.name}"), table.change(found), one.why]
 
 
 @group.command("approve")

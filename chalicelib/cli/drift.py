@@ -22,7 +22,7 @@ from chalicelib.cli.app import JsonFlag, app
 from chalicelib.cli.remote import builtins, pages, stream, way
 from chalicelib.cli.text import emit, out, plain, say, spread
 from chalicelib.drift.finding import Disposition, Finding
-from chalicelib.drift.meaning import Meaning
+from chalicelib.drift.verdict import Meaning
 from chalicelib.drift.who import Attribution, words
 from chalicelib.kernel import names
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     Work = Callable[[], Result | HoldfastError]
 
+OF_UPGRADE = "upgrade"  # rules of what an upgrade of a server explains
+OF_SERVER = "upgrade.server"
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 
@@ -156,6 +158,7 @@ def _scan_there(there: There, target: str) -> Result | HoldfastError:
         entries=[],
         failure=failed(told.failure.code, told.failure.message) if told.failure else None,
         explained=told.explained,
+        not_visible=told.not_visible,
     )
 
 
@@ -193,6 +196,7 @@ def encode(one: Result) -> dict[str, Any]:
         ],
         "closed": one.closed,
         "explained": one.explained,
+        "not_visible": one.not_visible,
     }
     if one.failure is not None:
         value["failure"] = {
@@ -209,6 +213,29 @@ def _leases(explained: dict[str, int]) -> str:
     return (
         f"{changes} {'change is that' if changes == 1 else 'changes are those'} of {leases} open "
         f"lease{'' if leases == 1 else 's'}"
+    )
+
+
+def _unseen(not_visible: dict[str, list[str]]) -> str:
+    """``not visible, as signed for: hba_rule, role (password)``."""
+    kinds = (
+        f"{kind} ({', '.join(attributes)})" if attributes else kind
+        for kind, attributes in sorted(not_visible.items())
+    )
+    return f"not visible, as signed for: {', '.join(kinds)}"
+
+
+def _upgraded(one: Result) -> None:
+    """That the server is another version's than the baseline's, where it is, and what to do."""
+    version = next((found for found, _ in one.findings if found.rule == OF_SERVER), None)
+    if version is None:
+        return
+    number = sum(found.rule in {OF_SERVER, OF_UPGRADE} for found, _ in one.findings)
+    slug = names.target(one.target).slug
+    say(
+        f"{plain(one.target)}: {number} of {len(one.findings)} findings come from the server's "
+        f"upgrade; to tell them apart: holdfast baseline rebase {slug}",
+        "bold",
     )
 
 
@@ -240,8 +267,11 @@ def _show(one: Result) -> None:
         line.append(f"  {one.objects} objects, root {one.root[:16]}…", "dim")
     line.append(f"  record {one.index}", "dim")
     console.print(line)
+    if one.not_visible:
+        console.print(plain(_unseen(one.not_visible)), style="dim")
     if one.findings:
         table.findings(one.findings)
+    _upgraded(one)
     if one.failure is not None:
         complain(one.failure.message, one.failure.next_step)
     elif one.outcome is Outcome.DRIFT:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.drift import approval, snapshot, state
+from chalicelib.drift import approval, snapshot, state, upgrade
 from chalicelib.drift.approval import verified
-from chalicelib.drift.diff import diff, merge
+from chalicelib.drift.diff import merge
 from chalicelib.drift.finding import BASELINE, identify
 from chalicelib.drift.snapshot import COVERAGE
 from chalicelib.kernel import ledger
@@ -109,15 +109,16 @@ def accept(
                 next_step=f"holdfast scan {target.slug}",
             )
         taken = load(desk, now.last_scan.snapshot, now.last_scan.root)
-        found = {identify(target.stream, one): one for one in diff(held.snapshot, taken)}
+        changes = upgrade.diff(held.snapshot, taken, desk.renders)
+        found = {identify(target.stream, one): one for one in changes}
         if lost := wanted - found.keys():
             raise NotFound(
                 f"not in the last scan any more: {', '.join(sorted(lost))}",
                 next_step=f"holdfast scan {target.slug}",
             )
-        changes = [found[one] for one in sorted(wanted)]
-        merged = merge(held.snapshot, taken, changes)
-        _check_parents(changes, merged, taken)
+        accepted = [found[one] for one in sorted(wanted)]
+        merged = merge(held.snapshot, taken, accepted)
+        _check_parents(accepted, merged, taken)
         return approval.propose(
             desk,
             target,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.drift.explained import nothing
+from chalicelib.drift.upgrade import untold
 from chalicelib.drift.who import nobody
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.drift.judge import Rules
     from chalicelib.drift.opinion import SecondOpinion
     from chalicelib.drift.state import States
+    from chalicelib.drift.upgrade import Renders
     from chalicelib.drift.who import Attributed
     from chalicelib.kernel.clock import Clock
     from chalicelib.kernel.record import Journal
@@ -84,6 +86,7 @@ class Desk:
     ``program()``: the digest over the program's source files, which scans name beside ``tool``.
     ``explained``: which changes are those of somebody's lease. ``opinion``: who else is asked what
     changes of a target's policies mean, if anybody is. ``attributed``: who made changes.
+    ``renders``: whether definitions say the same in the words of two versions of a server.
     """
 
     journal: Journal
@@ -101,3 +104,4 @@ class Desk:
     explained: Explained = nothing
     opinion: Callable[[Target], SecondOpinion | None] = _nobody
     attributed: Attributed = nobody
+    renders: Renders = untold

@@ -7,12 +7,22 @@ added; it is the coverage that changed.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from chalicelib.drift.masks import Masks
-from chalicelib.drift.snapshot import COVERAGE, Key, Object, Snapshot, Value, build, line
+from chalicelib.drift.snapshot import (
+    COVERAGE,
+    Key,
+    Object,
+    Snapshot,
+    Value,
+    build,
+    line,
+    parent_of,
+)
 from chalicelib.kernel import canon, merkle
 
 if TYPE_CHECKING:
@@ -24,6 +34,11 @@ SPEAKS_FOR_ITSELF = frozenset({
     "security_group_rule",
 })  # fmt: skip
 """Kinds that stay findings of their own when they arrive with their parent: who may do what."""
+
+LEADS = {("extension", "schema"): "extension_member", ("extension", "version"): "extension_member"}
+"""Attributes of a parent that change its children too, which are then parts of that change."""
+MOVES = frozenset({("extension", "schema")})
+"""Those of ``LEADS`` that give children other names and leave them as they are."""
 
 
 class Operation(enum.Enum):
@@ -41,9 +56,9 @@ class Change(msgspec.Struct, frozen=True):
     For ``ALTERED``, ``attribute`` is named, ``before`` and ``after`` are its values (None: absent).
     For the others ``attribute`` is empty, ``before`` and ``after`` all attributes, or None.
     ``old`` and ``new`` are the whole object's attributes on either side, for rules that look there.
-    ``parts`` are the children that came or went with it (a table's columns), ``parts_root`` the
-    Merkle root over their lines, hexadecimal. ``context``: what only other objects of the snapshots
-    tell of it, as rules see it among the attributes (``masks``).
+    ``parts`` are the children that came or went with it (a table's columns), or followed it
+    (``LEADS``), ``parts_root`` the Merkle root over their lines, hexadecimal. ``context``: what
+    only other objects of the snapshots tell of it, as rules see it among attributes (``masks``).
     """
 
     operation: Operation
@@ -88,7 +103,7 @@ def diff(before: Snapshot, after: Snapshot) -> list[Change]:
         *_unreadable(before, after),
     ]
     masks = Masks(before, after)
-    told = (_told(change, masks) for change in changes)
+    told = (_told(change, masks) for change in _led(changes))
     return sorted(told, key=lambda change: (change.kind, change.name, change.attribute))
 
 
@@ -160,6 +175,48 @@ def _eldest(operation: Operation, item: Object, items: dict[Key, Object]) -> Key
     return item.key
 
 
+def _led(changes: list[Change]) -> list[Change]:
+    """The changes; those of children that follow a change of their parent's are its parts."""
+    leaders = {
+        change.key: change
+        for change in sorted(changes, key=lambda change: change.attribute)  # the version decides
+        if change.operation is Operation.ALTERED and (change.kind, change.attribute) in LEADS
+    }
+    following: dict[Key, list[Change]] = {}
+    rest: list[Change] = []
+    for change in changes:
+        leader = leaders.get(parent_of(change.new or change.old or {}) or change.key)
+        if leader is not None and LEADS[leader.kind, leader.attribute] == change.kind:
+            following.setdefault(leader.key, []).append(change)
+        else:
+            rest.append(change)
+    for key, children in list(following.items()):
+        if (key[0], leaders[key].attribute) in MOVES and not _moved(children):
+            rest += following.pop(key)
+    return [
+        _leading(one, following[one.key])
+        if one.key in following and leaders[one.key] is one
+        else one
+        for one in rest
+    ]
+
+
+def _moved(children: list[Change]) -> bool:
+    """Whether exactly those came that went, by what is said of them."""
+    went = Counter(canon.encode(one.before) for one in children if one.after is None)
+    came = Counter(canon.encode(one.after) for one in children if one.before is None)
+    return went == came and went.total() + came.total() == len(children)
+
+
+def _leading(leader: Change, children: list[Change]) -> Change:
+    items = {one.key: Object(*one.key, one.new or one.old) for one in children}
+    return msgspec.structs.replace(
+        leader,
+        parts=tuple(sorted(items)),
+        parts_root=merkle.root(items[key].line for key in sorted(items)).hex(),
+    )
+
+
 def hidden(snapshot: Snapshot, kind: str, name: str, attribute: str) -> bool:
     """Whether the snapshot cannot tell: of an object it could not read, or of its attribute."""
     gap = snapshot.objects.get((COVERAGE, kind))
@@ -192,9 +249,21 @@ def _alterations(before: Snapshot, after: Snapshot) -> Iterator[Change]:
                 )
 
 
+def signed_gaps(before: Snapshot, after: Snapshot) -> list[Object]:
+    """What is not visible now, and people signed for not seeing: the very same gaps, by kind."""
+    return [
+        item
+        for key, item in after.objects.items()
+        if item.kind == COVERAGE
+        and item.attributes.get("optional") is True
+        and before.objects.get(key) == item
+    ]
+
+
 def _unreadable(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     """What nobody can tell: kinds that the scan, or the baseline, could not read in full."""
-    for kind in sorted(_unreadable_kinds(before) | _unreadable_kinds(after)):
+    signed = {item.name for item in signed_gaps(before, after)}
+    for kind in sorted((_unreadable_kinds(before) | _unreadable_kinds(after)) - signed):
         now = after.objects.get((COVERAGE, kind))
         attributes: dict[str, Value] = (
             dict(now.attributes)
@@ -230,6 +299,11 @@ def merge(before: Snapshot, after: Snapshot, accepted: Iterable[Change]) -> Snap
                 for key in (change.key, *change.parts):
                     objects.pop(key, None)
             case Operation.ALTERED:
+                for key in change.parts:
+                    if key in after.objects:
+                        objects[key] = after.objects[key]
+                    else:
+                        objects.pop(key, None)
                 item = objects[change.key]
                 attributes = {**item.attributes, change.attribute: change.after}
                 objects[change.key] = item.having(

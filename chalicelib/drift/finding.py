@@ -9,8 +9,8 @@ import msgspec
 
 from chalicelib.drift.diff import Change, Operation
 from chalicelib.drift.judge import Direction, Judgement, Severity
-from chalicelib.drift.meaning import Meaning
 from chalicelib.drift.snapshot import Value, parent_of
+from chalicelib.drift.verdict import Meaning
 from chalicelib.drift.who import Attribution
 from chalicelib.kernel import canon
 
@@ -52,8 +52,8 @@ class When(msgspec.Struct, frozen=True, omit_defaults=True):
 class Finding(msgspec.Struct, frozen=True):
     """One change of one target, judged. Also the body of a ``finding.opened`` record.
 
-    ``meaning``: of a change of an AWS account's policies; else None. ``who``: made it, of changes
-    that calls of AWS make; else None.
+    ``meaning``: of a change of an AWS account's policies, or of who may do what in a database; else
+    None. ``who``: made it, of changes that calls of AWS make; else None.
     """
 
     id: str

@@ -1,8 +1,8 @@
 """The judge: how much a change matters, and which way it goes.
 
 1. What rules see of the change is gathered (``match.facts``).
-2. Its meaning tells which way the change goes, where it has one (``meaning``); else the first
-   ``[[direction]]`` that applies.
+2. Its meaning tells which way the change goes, where it has one (``meaning``) that is proven; else
+   the first ``[[direction]]`` that applies.
 3. The first ``[[rule]]`` that applies, given that direction, tells severity, title and controls.
 
 Pure and total: every change gets a judgement; odd values are never an error.
@@ -20,7 +20,7 @@ from chalicelib.drift.rulebook import Rules, Severity, describe, load
 
 if TYPE_CHECKING:
     from chalicelib.drift.diff import Change
-    from chalicelib.drift.meaning import Meaning
+    from chalicelib.drift.verdict import Meaning
 
 __all__ = ["Direction", "Judgement", "Rules", "Severity", "describe", "judge", "load"]
 
@@ -42,11 +42,10 @@ class Judgement(msgspec.Struct, frozen=True):
 
 def judge(change: Change, rules: Rules, meaning: Meaning | None = None) -> Judgement:
     """The judgement of a change by the rules, and by its meaning, where it has one."""
-    if meaning is None:
-        seen = facts(change)
+    seen = facts(change, None if meaning is None else meaning.facts)
+    if meaning is None or meaning.ruled:
         direction, ordering = rules.direction(seen)
     else:
-        seen = facts(change, meaning.facts)
         direction, ordering = meaning.direction, ""
     found = rules.rule(seen, direction)
     return Judgement(

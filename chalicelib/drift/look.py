@@ -11,7 +11,7 @@ from chalicelib.kernel.errors import NotFound, Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.drift.source import Reading, Source
+    from chalicelib.drift.source import Known, Reading, Source
 
 
 class Look(NamedTuple):
@@ -26,9 +26,9 @@ class Look(NamedTuple):
         return [change for change in changes if change.operation is Operation.UNREADABLE]
 
 
-def look(source: Source, progress: Callable[..., None]) -> Look:
+def look(source: Source, progress: Callable[..., None], known: Known | None = None) -> Look:
     """The target now, recorded nowhere. Raises: CouldNotTell, as the source does."""
-    reading = source.read(progress)
+    reading = source.read(progress, known)
     try:
         return Look(build(reading.objects), reading)
     except ValueError as error:

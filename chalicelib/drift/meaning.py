@@ -1,5 +1,7 @@
 """The meaning of a change of an AWS account: do its policies allow more afterwards, or less.
 
+Of a database, who may do what is told by ``effective.changes``.
+
 1. A change comes to pairs of policy documents: the one that changed; all of a group that somebody
    came into; the trust of a role. They are those of the two snapshots, at either side.
 2. Every pair is compared (``iam.compare``) as what it is: an identity's policy, a role's trust, or
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 import msgspec
 
 from chalicelib.drift.diff import Operation
+from chalicelib.drift.effective.changes import concerns, effects
 from chalicelib.drift.iam import reference as references
 from chalicelib.drift.iam.compare import MAX_STEPS, Comparison, Reason, Widening, compare
 from chalicelib.drift.iam.document import VERSIONS
@@ -27,8 +30,8 @@ from chalicelib.drift.iam.principal import ANONYMOUS
 from chalicelib.drift.iam.region import Kind
 from chalicelib.drift.iam.words import NOTHING
 from chalicelib.drift.opinion import NEW_ACCESS, Asking
-from chalicelib.drift.order import Direction
 from chalicelib.drift.policies import Policies, Policy, Unknown, Uses, held
+from chalicelib.drift.verdict import MAX_REASON_CHARACTERS, MAX_REASONS, Meaning, bounded
 from chalicelib.kernel import canon
 
 if TYPE_CHECKING:
@@ -39,12 +42,12 @@ if TYPE_CHECKING:
     from chalicelib.drift.opinion import SecondOpinion
     from chalicelib.drift.snapshot import Snapshot
 
+__all__ = ["MAX_REASONS", "MAX_REASON_CHARACTERS", "Meaning", "Meanings"]
+
 MAX_ALL_STEPS: Final = 5 * MAX_STEPS  # of all comparisons of one pair of snapshots, a minute or two
 STEPS_A_COMPARISON: Final = 100  # that each is charged beside those that it takes
 SHARE: Final = 50  # a comparison may take this part of the steps that are left, or as follows
 LEAST_STEPS: Final = 2_000  # what half of AWS's own policies take
-MAX_REASONS: Final = 5
-MAX_REASON_CHARACTERS: Final = 500
 MAX_HOLDERS: Final = 3  # that a reason names
 
 ATTACHED: Final = "attached"
@@ -52,13 +55,6 @@ ADMINISTRATOR: Final = "administrator"
 EVERYONE: Final = "everyone"
 OUTSIDE: Final = "outside"
 
-_DIRECTIONS: Final = {
-    Widening.WIDENED: Direction.WIDENS,
-    Widening.NARROWED: Direction.NARROWS,
-    Widening.BOTH: Direction.BOTH,
-    Widening.NEUTRAL: Direction.NEUTRAL,
-    Widening.UNDECIDED: Direction.UNDECIDED,
-}
 _WAYS: Final = (Widening.WIDENED, Widening.UNDECIDED, Widening.NARROWED)
 _AS: Final = {Kind.CEILING: "as a permissions boundary: "}
 _EVERYTHING: Final[Policy] = {
@@ -69,27 +65,6 @@ _TRUSTED: Final[Policy] = {
     "Version": VERSIONS[1],
     "Statement": [{"Effect": "Allow", "Action": ["sts:assumerole"], "Principal": "*"}],
 }
-
-
-class Meaning(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a change of policies means.
-
-    ``reasons``: at most MAX_REASONS, each with a request that shows it, or why nobody can tell.
-    ``reference_date``: of the list of AWS's actions that the verdict holds for; empty, where no
-    list was needed. ``analyzer``: what Access Analyzer says; empty, where it was not asked.
-    ``facts``: what rules see beside the object (docs/rules.md).
-    """
-
-    verdict: Widening
-    reasons: list[str] = []
-    reference_date: str = ""
-    analyzer: str = ""
-    facts: dict[str, bool] = {}
-
-    @property
-    def direction(self) -> Direction:
-        """Which way the change goes."""
-        return _DIRECTIONS[self.verdict]
 
 
 class _Case(NamedTuple):
@@ -124,7 +99,8 @@ class Meanings:
     """The meanings of the changes from one snapshot to another.
 
     ``reference``: the packaged list, unless given; it is read when first needed. ``steps``: what
-    all comparisons together may take: what is over it is undecided.
+    all comparisons together may take: what is over it is undecided. ``identity``: of a database,
+    as its reading has it.
     """
 
     def __init__(
@@ -135,24 +111,32 @@ class Meanings:
         second: SecondOpinion | None = None,
         *,
         steps: int = MAX_ALL_STEPS,
+        identity: str = "",
     ) -> None:
         self._snapshots = (before, after)
         self._reference = reference
         self._asking = Asking(second)
         self._left = steps
+        self._identity = identity
         self._known: dict[tuple[str, bool, str], Comparison] = {}
 
     def of(self, change: Change) -> Meaning | None:
-        """The meaning of a change; None, where it is not one of policies."""
+        """The meaning of a change; None, where it is not one of policies, nor of who may what."""
         if change.operation is Operation.UNREADABLE:
             return None
+        if concerns(change):
+            return self._effects(change)
         try:
             case = self._case(change)
         except Unknown as error:
             return Meaning(
-                Widening.UNDECIDED, [_bounded(str(error))], facts=self._unknown_facts(change)
+                Widening.UNDECIDED, [bounded(str(error))], facts=self._unknown_facts(change)
             )
         return None if case is None else self._meaning(case)
+
+    @cached_property
+    def _effects(self) -> Callable[[Change], Meaning | None]:
+        return effects(*self._snapshots, self._identity)
 
     @cached_property
     def _sides(self) -> tuple[Policies, Policies]:
@@ -275,7 +259,7 @@ class Meanings:
         notes = list(case.notes)
         return Meaning(
             verdict,
-            [_bounded(one) for one in (*said[: MAX_REASONS - len(notes)], *notes)],
+            [bounded(one) for one in (*said[: MAX_REASONS - len(notes)], *notes)],
             max((one.comparison.reference_date for one in found), default=""),
             analyzer,
             facts,
@@ -391,7 +375,3 @@ def _said(found: Iterable[_Found]) -> list[str]:
             by_way[reason.way].append(f"{words}{reason.words}{f', by {who}' if who else ''}")
     said = [words[0] for words in by_way.values() if words]
     return [*said, *(one for words in by_way.values() for one in words[1:])]
-
-
-def _bounded(text: str) -> str:
-    return text if len(text) <= MAX_REASON_CHARACTERS else text[: MAX_REASON_CHARACTERS - 1] + "…"

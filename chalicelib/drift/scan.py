@@ -3,8 +3,8 @@
 1. Hold the target: it is never scanned twice at once.
 2. Verify the baseline in force; a baseline that fails is a critical finding, and nothing is diffed.
 3. Read the target; a target that cannot be read is an ``unreadable`` finding.
-4. Store the snapshot, diff it with the baseline, leave out what a lease explains, judge and date
-   every other change.
+4. Store the snapshot, diff it with the baseline, leave out what a lease explains, mark what an
+   upgrade of the server explains, judge and date every change that is left.
 5. Record, in one append: findings that came, with who made them, as far as that can be told by now;
    findings that went; what was learned of who made others; and the scan itself, which is the
    heartbeat: a scan without a record did not happen.
@@ -12,19 +12,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chalicelib.drift import approval, attributions, explained, finding, state
-from chalicelib.drift.diff import Change, Operation, diff, hidden, unreadable
+from chalicelib.drift import approval, attributions, explained, finding, state, upgrade
+from chalicelib.drift.diff import Change, Operation, hidden, signed_gaps, unreadable
 from chalicelib.drift.finding import BASELINE, Disposition, Finding
 from chalicelib.drift.judge import judge
 from chalicelib.drift.look import look
 from chalicelib.drift.meaning import Meanings
 from chalicelib.drift.outcome import Outcome
-from chalicelib.drift.snapshot import COVERAGE
-from chalicelib.drift.source import question_key, questions
+from chalicelib.drift.snapshot import COVERAGE, recall
+from chalicelib.drift.source import Known, question_key, questions
 from chalicelib.kernel import canon, ledger
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
@@ -44,13 +45,14 @@ if TYPE_CHECKING:
     from chalicelib.drift.baseline import Baseline
     from chalicelib.drift.desk import Desk, Target
     from chalicelib.drift.look import Look
-    from chalicelib.drift.meaning import Meaning
     from chalicelib.drift.snapshot import Snapshot
-    from chalicelib.drift.source import Source
+    from chalicelib.drift.source import Reading, Source
     from chalicelib.drift.state import State
+    from chalicelib.drift.verdict import Meaning
     from chalicelib.drift.who import Attribution
     from chalicelib.kernel.record import Actor
 
+FULL_READING = timedelta(days=1)  # everything is read again after this, marks or not
 MAX_ATTEMPTS = 3  # to append, while people decide about findings of the same target
 
 
@@ -59,7 +61,8 @@ class Result(msgspec.Struct, frozen=True):
 
     ``findings`` pairs every finding with its disposition now. ``index`` is the scan record's place
     in the log, and ``entries`` are the records that came with it. ``explained``: how many changes
-    are those of which lease, and no findings.
+    are those of which lease, and no findings. ``not_visible``: kinds that people signed for not
+    seeing, each with the attributes that lack, or none where the whole kind does.
     """
 
     target: str
@@ -74,6 +77,7 @@ class Result(msgspec.Struct, frozen=True):
     entries: list[Entry]
     failure: HoldfastError | None = None
     explained: dict[str, int] = {}
+    not_visible: dict[str, list[str]] = {}
 
 
 def scan(
@@ -133,6 +137,7 @@ class _Scan:
         self.who: dict[str, Attribution] | None = None  # what this scan learned, by findings
         self.asked = ""  # the digest of the queries' texts
         self.explained: dict[str, int] = {}  # changes, by the lease that they are of
+        self.not_visible: dict[str, list[str]] = {}  # as signed for
 
     def run(self, source: Source | CouldNotTell, progress: Callable[..., None]) -> Result:
         self._verify()  # 2
@@ -167,12 +172,31 @@ class _Scan:
         try:
             if isinstance(source, CouldNotTell):
                 raise source
-            seen = look(source, progress)
+            seen = look(source, progress, self._known())
             self._check_identity(seen.reading.identity)
             self.look = seen
             self.ended = timestamp(self.desk.clock.now())
         except CouldNotTell as error:
             self._cannot_tell(error)
+
+    def _known(self) -> Known:
+        """What the last scan left, while it is not too long ago that everything was read."""
+        last = self.state.last_scan
+        if last is None or last.mark is None:
+            return Known(None, lambda: None)
+        oldest = timestamp(self.started - FULL_READING)
+        return Known(last.mark if last.mark.at > oldest else None, self._stored)
+
+    def _stored(self) -> Snapshot | None:
+        """The snapshot of the last scan; None, where the store has it no more, or another."""
+        last = self.state.last_scan
+        data = None if last is None else self.desk.objects.get(approval.snapshot_key(last.snapshot))
+        if last is None or data is None:
+            return None
+        try:
+            return recall(data, sha256=last.snapshot, root=last.root)
+        except VerificationFailed:  # everything is read; storing that says what is wrong
+            return None
 
     def _check_identity(self, found: str) -> None:
         """Findings of one database say nothing about another. Raises: AnotherSystem."""
@@ -203,7 +227,12 @@ class _Scan:
     def _unexplained(self, before: Snapshot, seen: Look) -> list[Change]:
         since = timestamp(self.started)
         explanation = self.desk.explained(self.target, seen.reading, since)
-        left, self.explained = explained.split(diff(before, seen.snapshot), explanation)
+        changes = upgrade.diff(before, seen.snapshot, self.desk.renders)
+        left, self.explained = explained.split(changes, explanation)
+        self.not_visible = {
+            gap.name: gap.attributes.get("attributes", [])
+            for gap in signed_gaps(before, seen.snapshot)
+        }
         return left
 
     def _cannot_tell(self, error: CouldNotTell) -> None:
@@ -263,6 +292,7 @@ class _Scan:
             entries=entries,
             failure=self.failure,
             explained=self.explained,
+            not_visible=self.not_visible,
         )
 
     def _judge(self) -> list[Finding]:
@@ -293,11 +323,13 @@ class _Scan:
         ]
 
     def _mean(self) -> list[Meaning | None]:
-        """What each change means, told once a scan; None, where it is none of policies."""
+        """What each change means, told once a scan; None, where it has no meaning beyond itself."""
         if self.held is None or self.look is None:
             return [None for _ in self.changes]
         second = self.desk.opinion(self.target)
-        meanings = Meanings(self.held.snapshot, self.look.snapshot, second=second)
+        identity = self.look.reading.identity
+        sides = (self.held.snapshot, self.look.snapshot)
+        meanings = Meanings(*sides, second=second, identity=identity)
         return [meanings.of(change) for change in self.changes]
 
     def _gone(self, present: set[str]) -> list[str]:
@@ -350,6 +382,8 @@ class _Scan:
         }
         if self.explained:
             body["explained"] = self.explained
+        if self.not_visible:
+            body["not_visible"] = self.not_visible
         if self.failure is not None:
             body["failure"] = {"code": self.failure.code, "message": self.failure.message}
         if self.look is not None:
@@ -361,10 +395,18 @@ class _Scan:
                 "identity": reading.identity,
                 "read_at": reading.read_at,
             }
+            if reading.mark is not None:
+                body["snapshot"]["mark"] = _marked(reading)
             body["system"] = reading.system
             body["queries"] = [msgspec.to_builtins(query) for query in reading.queries]
             body["questions"] = self.asked
         return body
+
+
+def _marked(reading: Reading) -> dict[str, Any]:
+    """The mark as it is recorded; with the scan that it is of, where this one took its objects."""
+    said = msgspec.to_builtins(reading.mark)
+    return said if reading.kept else {key: said[key] for key in ("since", "sha256")}
 
 
 def _refused(error: VerificationFailed) -> Change:

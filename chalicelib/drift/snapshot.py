@@ -5,6 +5,8 @@ Reading the target is not done here: objects in, bytes and digests out.
 
 from __future__ import annotations
 
+import re
+import sys
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,6 +25,7 @@ Key: TypeAlias = tuple[str, str]
 """``(kind, name)``."""
 
 _decoder = msgspec.json.Decoder()
+_HEAD = re.compile(rb'\["([a-z0-9_]+)","((?:[^"\\]|\\.)*)",')
 
 COVERAGE = "coverage"
 """The kind of the objects that say what could not be read: name = the kind, see ``unreadable``."""
@@ -181,20 +184,42 @@ def parse(data: bytes) -> Snapshot:
     return Snapshot(objects, merkle.root(item.line for item in objects.values()))
 
 
+def recall(data: bytes, *, sha256: str, root: str) -> Snapshot:
+    """The snapshot of bytes that were stored under this digest when they were made.
+
+    They are hashed and split; since they are what was canonical then, no line is parsed, and the
+    root is the one that was recorded with the digest. Raises: DigestMismatch.
+    """
+    _check(data, sha256)
+    objects: dict[Key, Object] = {}
+    for raw in data.split(b"\n")[:-1]:
+        head = _HEAD.match(raw)
+        if head is None:
+            raise Malformed("a line of the stored snapshot does not begin with kind and name")
+        name = head[2] if b"\\" not in head[2] else _decoder.decode(b'"' + head[2] + b'"').encode()
+        key = (sys.intern(head[1].decode()), name.decode())
+        objects[key] = Object.of_line(*key, raw)
+    return Snapshot(objects, bytes.fromhex(root))
+
+
 def verify(data: bytes, *, sha256: str, root: str) -> Snapshot:
     """The snapshot of stored bytes that must have both digests (hexadecimal).
 
     The bytes are hashed before they are parsed. Raises: DigestMismatch; Malformed.
     """
-    observed = canon.sha256(data)
-    if observed != sha256:
-        raise DigestMismatch(
-            f"the stored snapshot is another one: expected sha256 {sha256}, found {observed}",
-            next_step="holdfast evidence fsck names every place that does not hold",
-        )
+    _check(data, sha256)
     stored = parse(data)
     if stored.root.hex() != root:
         raise DigestMismatch(
             f"the Merkle root of the stored snapshot is {stored.root.hex()}, expected {root}"
         )
     return stored
+
+
+def _check(data: bytes, sha256: str) -> None:
+    observed = canon.sha256(data)
+    if observed != sha256:
+        raise DigestMismatch(
+            f"the stored snapshot is another one: expected sha256 {sha256}, found {observed}",
+            next_step="holdfast evidence fsck names every place that does not hold",
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -12,6 +12,8 @@ from chalicelib.kernel import canon
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chalicelib.drift.snapshot import Snapshot
+
 
 class Query(msgspec.Struct, frozen=True):
     """One question that was asked: its name, the SHA-256 of its exact text, and its rows."""
@@ -19,6 +21,31 @@ class Query(msgspec.Struct, frozen=True):
     name: str
     sha256: str
     rows: int
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What tells a later reading whether the target has changed since.
+
+    ``since``: the oldest transaction that was running, as a 64-bit decimal number. ``sha256``: over
+    what the catalogues held, and over all that a reading depends on besides. ``index`` and ``at``:
+    of the scan that read everything, as its record says; empty where that is the reading itself.
+    """
+
+    since: str
+    sha256: str
+    index: int = 0
+    at: str = ""
+
+
+class Known(NamedTuple):
+    """What an earlier scan left: its mark, and how to come by its snapshot, verified.
+
+    ``mark`` is None where there is none yet, and one is to be made. ``snapshot`` gives None where
+    what was stored is not what it was.
+    """
+
+    mark: Mark | None
+    snapshot: Callable[[], Snapshot | None]
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -32,6 +59,8 @@ class Reading(msgspec.Struct, frozen=True):
     ``read_at``: the server's time of the snapshot.
     ``missing``: that what the target is named after is not there, and where it was looked for, in
     words; empty where it is. Nobody can sign for that.
+    ``mark``: for the next reading, where the source can tell; ``kept``: whether the objects are
+    those of the known snapshot, apart from what every reading reads.
     ``committed``: when the catalogue row behind an object was last committed (RFC 3339, see
     kernel.clock), where the server keeps commit timestamps. ``dropped``: for an object, when
     parts of it were dropped (columns of a table), likewise.
@@ -46,13 +75,19 @@ class Reading(msgspec.Struct, frozen=True):
     dropped: dict[Key, list[str]]
     texts: dict[str, str] = {}
     missing: str = ""
+    mark: Mark | None = None
+    kept: bool = False
 
 
 class Source(Protocol):
     """A target that can be read."""
 
-    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
+    def read(
+        self, progress: Callable[[str, int, int], None], known: Known | None = None
+    ) -> Reading:
         """Look once; ``progress(kind, done, total)`` is called as it goes.
+
+        With ``known``, what is certain not to have changed since may be taken from there.
 
         Raises: Unreachable, AuthenticationFailed, NotPermitted, ConnectionLost, Unsupported.
         """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chalicelib.drift.finding import Disposition, When
+from chalicelib.drift.source import Mark
 from chalicelib.drift.who import Attribution
 from chalicelib.kernel import folded, merkle, names
 from chalicelib.kernel.folded import Shape
@@ -29,7 +30,7 @@ ATTRIBUTED = "finding.attributed"
 
 MAX_SCHEDULED = 16  # times of the schedule that are remembered
 
-_FORMAT = 5  # of the cache; another number is another format and is folded anew
+_FORMAT = 6  # of the cache; another number is another format and is folded anew
 
 
 class Note(msgspec.Struct):
@@ -114,6 +115,7 @@ class Scanned(msgspec.Struct, frozen=True):
     snapshot: str = ""
     root: str = ""
     identity: str = ""
+    mark: Mark | None = None
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -167,11 +169,24 @@ def _scanned(state: State, entry: Entry) -> None:
         snapshot=snapshot.get("sha256", ""),
         root=snapshot.get("root", ""),
         identity=snapshot.get("identity", ""),
+        mark=_mark(snapshot.get("mark"), entry),
     )
     if snapshot:
         state.last_read_at = snapshot["read_at"]
     _tick(state, entry, body["outcome"], state.pending or entry.record.seq)
     state.pending = 0
+
+
+def _mark(said: dict[str, Any] | None, entry: Entry) -> Mark | None:
+    """The mark that a scan left. One that read everything is the scan that its mark is of."""
+    if said is None:
+        return None
+    return Mark(
+        since=said["since"],
+        sha256=said["sha256"],
+        index=said.get("index", entry.index),
+        at=said.get("at", entry.record.at),
+    )
 
 
 def _missed(state: State, entry: Entry) -> None:

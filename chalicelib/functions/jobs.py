@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.drift.desk import Target
-    from chalicelib.drift.source import Reading, Source
+    from chalicelib.drift.source import Known, Reading, Source
     from chalicelib.wiring import Services
 
 READ_SECONDS: Final = 240.0  # of a target, for somebody who waits; a batch has more time
@@ -53,10 +53,12 @@ class _Placed:
         self._where = where
         self._inner = inner
 
-    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
+    def read(
+        self, progress: Callable[[str, int, int], None], known: Known | None = None
+    ) -> Reading:
         places = self._services.settings.file.postgres.scans_per_host
         with host.place(self._services.desk.locks, self._where, places, session.pause):
-            return self._inner.read(progress)
+            return self._inner.read(progress, known)
 
 
 @functools.cache

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from chalicelib.drift.desk import Target
     from chalicelib.drift.schedule import Done, Order
-    from chalicelib.drift.source import Reading, Source
+    from chalicelib.drift.source import Known, Reading, Source
 
 RESERVED_SECONDS = 40.0  # of the function's time: to diff, judge, record and tell
 
@@ -72,9 +72,11 @@ class _Source:
         self._target = target
         self._inner = inner
 
-    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
+    def read(
+        self, progress: Callable[[str, int, int], None], known: Known | None = None
+    ) -> Reading:
         try:
-            return self._inner.read(progress)
+            return self._inner.read(progress, known)
         except AuthenticationFailed:
             services = runtime.services()
             if services.vault is not None:

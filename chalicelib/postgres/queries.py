@@ -1,4 +1,4 @@
-"""The catalogue queries: SQL text by file name, and rows turned into objects.
+"""The catalogue queries: SQL text by file name.
 
 No connection is touched here. A kind is one file ``catalog/<kind>.sql``. Its header::
 
@@ -8,11 +8,16 @@ No connection is touched here. A kind is one file ``catalog/<kind>.sql``. Its he
     -- name: {name}                  how columns make the object's name
     -- of: {meta_parent} {meta_of}   how they make its parent's, if it has one
     -- required: definition          never NULL in a consistent read
+    -- reads: pg_authid              one of GUARDED; where it is closed,
+    -- hides: password               these attributes lack, or, without any, the whole kind,
+    -- shows: SELECT on pg_authid    this would show them,
+    -- optional: true                and people may sign for not seeing it
 
 A line that ends in ``--@ >=14``, ``--@ <16`` or ``--@ 15-16`` is kept only for such versions, one
-that ends in ``--@ reads pg_enum, pg_type`` only where these may be read. Columns ``name…`` and
+that ends in ``--@ reads pg_enum, pg_type`` only where these may be read, one that ends in
+``--@ lacks pg_authid`` only where it may not; of several marks all must hold. Columns ``name…`` and
 ``meta_…`` serve the templates; ``meta_xmin`` and ``meta_dropped`` hold transaction ids. Every other
-column is an attribute; a dot in its alias nests, a suffix says what its value means (see CONVERT).
+column is an attribute; a dot in its alias nests, a suffix says what its value means (``rows``).
 """
 
 from __future__ import annotations
@@ -20,27 +25,25 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from chalicelib.drift.snapshot import Object
 from chalicelib.kernel import canon
-from chalicelib.kernel.names import identifier, qualified
-from chalicelib.postgres.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Collection
 
-    from chalicelib.postgres.concealing import Concealer
-
-PUBLIC: Final = "PUBLIC"  # unquoted: a role of that name would be shown in quotes
 SUPPORT: Final = frozenset(
     {
+        "catalogues",
         "commit_times",
+        "export",
         "file_settings",
         "fingerprint",
         "identity",
+        "mark",
+        "now",
         "pins",
         "settings",
         "system",
@@ -48,10 +51,19 @@ SUPPORT: Final = frozenset(
         "unreadable",
     }
 )  # files that are no kinds
+GUARDED: Final = frozenset(
+    {
+        "pg_authid",
+        "pg_file_settings",
+        "pg_hba_file_rules",
+        "pg_ident_file_mappings",
+        "pg_subscription",
+        "pg_user_mapping",
+    }
+)  # what is closed to ordinary roles; ``unreadable.sql`` names those that are
 
-_TRANSACTIONS: Final = frozenset({"meta_xmin", "meta_dropped"})
-_HEADER = re.compile(r"-- (kind|needs|since|name|of|required): (.+)")
-_MARKER = re.compile(r"\s*--@ (?:(\d+)-(\d+)|>=(\d+)|<(\d+)|reads (\w+(?:, \w+)*))$")
+_HEADER = re.compile(r"-- (kind|needs|since|name|of|required|reads|hides|shows|optional): (.+)")
+_MARKER = re.compile(r"\s*--@ (?:(\d+)-(\d+)|>=(\d+)|<(\d+)|(reads|lacks) (\w+(?:, \w+)*))$")
 _FOLDER = files("chalicelib.postgres") / "catalog"
 
 
@@ -67,18 +79,10 @@ class Statement(msgspec.Struct, frozen=True):
     template: str
     of: str
     required: tuple[str, ...]
-
-
-class IncompleteError(Exception):
-    """A definition is NULL: its object vanished while it was read."""
-
-
-class Item(NamedTuple):
-    """One row: its object, the transaction ids that wrote it, those that dropped parts of it."""
-
-    object: Object
-    xmins: tuple[str, ...]
-    dropped: tuple[str, ...]
+    closed: bool  # what it ``reads`` may not be read
+    hides: tuple[str, ...]
+    shows: str
+    optional: bool
 
 
 @cache
@@ -89,7 +93,8 @@ def _text(name: str) -> str:
 @cache
 def kinds() -> tuple[str, ...]:
     """The names of the files that read a kind, in order."""
-    names = (entry.name.removesuffix(".sql") for entry in _FOLDER.iterdir())
+    found = (entry.name for entry in _FOLDER.iterdir())
+    names = (name.removesuffix(".sql") for name in found if name.endswith(".sql"))
     return tuple(sorted(set(names) - SUPPORT))
 
 
@@ -100,15 +105,17 @@ def load(name: str, major: int, *, unreadable: Collection[str] = ()) -> Statemen
     """
     header: dict[str, str] = {}
     lines: list[str] = []
-    for line in _text(name).splitlines():
+    for whole in _text(name).splitlines():
+        line, kept = whole, True
+        while marker := _MARKER.search(line):
+            kept = kept and _kept(marker, major, unreadable)
+            line = line[: marker.start()]
+        if not kept:
+            continue
         if found := _HEADER.fullmatch(line):
             header[found[1]] = found[2]
         elif not line.startswith("--"):
-            marker = _MARKER.search(line)
-            if marker is None:
-                lines.append(line)
-            elif _kept(marker, major, unreadable):
-                lines.append(line[: marker.start()])
+            lines.append(line)
     sql = "\n".join(lines).strip()
     return Statement(
         name=name,
@@ -119,105 +126,20 @@ def load(name: str, major: int, *, unreadable: Collection[str] = ()) -> Statemen
         since=int(header.get("since", "13")),
         template=header.get("name", "{name}"),
         of=header.get("of", ""),
-        required=tuple(header.get("required", "").split(", ")) if "required" in header else (),
+        required=_several(header, "required"),
+        closed=header.get("reads") in unreadable,
+        hides=_several(header, "hides"),
+        shows=header.get("shows", header["needs"]),
+        optional=header.get("optional") == "true",
     )
+
+
+def _several(header: dict[str, str], key: str) -> tuple[str, ...]:
+    return tuple(header[key].split(", ")) if key in header else ()
 
 
 def _kept(marker: re.Match[str], major: int, unreadable: Collection[str]) -> bool:
-    first, last, since, before, catalogue = marker.groups()
+    first, last, since, before, how, catalogue = marker.groups()
     if catalogue:
-        return not set(catalogue.split(", ")) & set(unreadable)
+        return (how == "reads") is not bool(set(catalogue.split(", ")) & set(unreadable))
     return int(first or since or 0) <= major <= int(last or (int(before) - 1 if before else major))
-
-
-def items(
-    statement: Statement, columns: Sequence[str], rows: Iterable[Sequence[Any]], conceal: Concealer
-) -> list[Item]:
-    """The objects of a query's rows. Raises: IncompleteError, where a required column is NULL."""
-    return [_item(statement, dict(zip(columns, row, strict=True)), conceal) for row in rows]
-
-
-def _item(statement: Statement, row: dict[str, Any], conceal: Concealer) -> Item:
-    if any(row[column] is None for column in statement.required):
-        raise IncompleteError(statement.name)
-    shown = {
-        key: _shown(key, value)
-        for key, value in row.items()
-        if key.startswith(("name", "meta_")) and key not in _TRANSACTIONS
-    }
-    attributes: dict[str, Any] = {}
-    if parent := statement.of.format_map(shown).strip():
-        attributes["of"] = parent
-    for column, value in row.items():
-        if column in shown or column in _TRANSACTIONS or value in (None, []):
-            continue
-        alias, _, suffix = column.partition("__")
-        if suffix == "acl":
-            attributes |= _privileges(value)
-            continue
-        if suffix in {"setting", "config", "options", "secret", "conninfo"}:
-            value = _concealed(suffix, value, row, conceal)  # noqa: PLW2901 - one value, two steps
-        elif suffix:
-            value = CONVERT[suffix](value)  # noqa: PLW2901 - as above
-        outer, _, inner = alias.partition(".")
-        if inner:
-            attributes.setdefault(outer, {})[inner] = value
-        else:
-            attributes[alias] = value
-    return Item(
-        Object(statement.kind, statement.template.format_map(shown), attributes),
-        tuple(filter(None, row.get("meta_xmin") or ())),
-        tuple(row.get("meta_dropped") or ()),
-    )
-
-
-def _shown(column: str, value: Any) -> str:
-    """A column as it stands in a name: identifiers for an array, otherwise the text itself."""
-    if value is None:
-        return PUBLIC if column == "meta_grantee" else ""
-    return qualified(*value) if isinstance(value, list) else str(value)
-
-
-def _privileges(entries: list[list[str | None]]) -> dict[str, list[str]]:
-    """``[privilege, grantor, "true" where grantable]`` each → privilege → who gave it, sorted."""
-    given: dict[str, list[str]] = {}
-    for privilege, grantor, grantable in entries:
-        by = f"by {identifier(grantor or '')}"
-        by += " with grant option" if grantable == "true" else ""
-        given.setdefault(str(privilege).lower().replace(" ", "_"), []).append(by)
-    return {privilege: sorted(by) for privilege, by in given.items()}
-
-
-def _concealed(suffix: str, value: Any, row: dict[str, Any], conceal: Concealer) -> Any:
-    if suffix == "setting":
-        return conceal.setting(row["meta_parameter"], listed(row["meta_parameter"], value))
-    if suffix == "config":
-        pairs = (entry.partition("=") for entry in value)
-        return sorted(
-            f"{name}={conceal.setting(name, listed(name, text))}" for name, _, text in pairs
-        )
-    if suffix == "secret":
-        return conceal.secret(value)
-    if suffix == "conninfo":
-        return conceal.conninfo(value)
-    pairs = (entry.partition("=") for entry in value)
-    return sorted(f"{name}={conceal.option(name, text)}" for name, _, text in pairs)
-
-
-def _field(field: list[str | None]) -> str:
-    """``[name, type, collation's schema, collation]`` as one text."""
-    name, of_type, schema, collation = field
-    text = f"{identifier(name or '')} {of_type}"
-    return f"{text} collate {qualified(schema, collation)}" if schema and collation else text
-
-
-CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
-    "id": lambda parts: qualified(*parts),  # one identifier in its parts
-    "ids": lambda parts: sorted(  # a set of identifiers; NULL is PUBLIC
-        PUBLIC if part is None else identifier(part) for part in parts
-    ),
-    "list": lambda several: [qualified(*parts) for parts in several],  # identifiers in order
-    "set": sorted,  # texts whose order means nothing
-    "fields": lambda fields: [_field(field) for field in fields],
-    "routine": lambda parts: f"{qualified(*parts)}()",  # a function without arguments
-}

@@ -1,9 +1,10 @@
 """One consistent look at a database: the adapter behind ``drift.source.Source``.
 
 1. Read pg_settings before anything of ours is set. 2. Pin what changes how the server prints.
-3. Fingerprint the catalogues, read every kind, map transaction ids to times: one REPEATABLE READ,
-READ ONLY transaction. 4. Fingerprint again under a new snapshot: definitions are printed with the
-newest catalogue, so where it has changed in between, all of it is read again.
+3. Read every kind in one REPEATABLE READ, READ ONLY transaction; where there is much to read, a
+second session reads half of them, of the same snapshot. 4. Where anything was committed meanwhile,
+compare the catalogues' fingerprints before and after: definitions are printed with the newest
+catalogue, so where it has changed in between, all of it is read again.
 
 Needs: LOGIN, CONNECT, membership in pg_read_all_settings; see docs/targets/postgres.md.
 Nothing is judged here.
@@ -11,17 +12,22 @@ Nothing is judged here.
 
 from __future__ import annotations
 
-from contextlib import closing
+import threading
+from collections import deque
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import psycopg
-from psycopg import errors
-
-from chalicelib.drift.snapshot import Key, Object, unreadable
-from chalicelib.drift.source import Query, Reading
+from chalicelib.drift.snapshot import COVERAGE, Key, Object, unreadable
+from chalicelib.drift.source import Reading
 from chalicelib.kernel import clock
-from chalicelib.kernel.errors import ConnectionLost, CouldNotTell, NotPermitted, Unsupported
-from chalicelib.postgres import parameters, queries
+from chalicelib.kernel.errors import (
+    ConnectionLost,
+    CouldNotTell,
+    HoldfastError,
+    NotPermitted,
+    Unsupported,
+)
+from chalicelib.postgres import mark, parameters, queries, unmodelled
 from chalicelib.postgres.concealing import Concealer
 from chalicelib.postgres.connection import (
     CONNECT_TIMEOUT_SECONDS,
@@ -29,53 +35,26 @@ from chalicelib.postgres.connection import (
     connect,
     deadline,
     describe,
-    translated,
 )
-from chalicelib.postgres.text import tolerate_bytes
+from chalicelib.postgres.rows import Dated, IncompleteError, Reader
+from chalicelib.postgres.session import Asked, CutShortError, DeniedError, Session, TornError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    import psycopg
+
+    from chalicelib.drift.source import Known, Mark
     from chalicelib.postgres.connection import Row
-    from chalicelib.postgres.queries import Item, Statement
 
 ATTEMPTS: Final = 3  # readings of a schema that changes while it is read
 STATEMENT_TIMEOUT_SECONDS: Final = 60
 LOCK_TIMEOUT_SECONDS: Final = 5
 SCAN_TIMEOUT_SECONDS: Final = 900  # of our own clock: a server that stalls keeps no time
+LARGE_BYTES: Final = 4 * 2**20  # of pg_attribute: from here on a second session saves time
 _NEEDED: Final = frozenset({"pins", "identity"})
-
-# What a definition's function raises when its object vanished under it. Source: Appendix A.
-_TORN: Final = (
-    errors.InternalError_,  # cache lookup failed, could not open relation with OID
-    errors.UndefinedTable,
-    errors.UndefinedObject,
-    errors.UndefinedColumn,
-    errors.UndefinedFunction,
-    errors.InvalidSchemaName,
-)
-
-
-class _TornError(Exception):
-    """The catalogue changed while it was read, or looks so; ``state`` is the SQLSTATE, if any."""
-
-    def __init__(self, name: str, state: str = "") -> None:
-        super().__init__(name)
-        self.name = name
-        self.state = state
-
-
-class _DeniedError(Exception):
-    """The role may not run the query ``name``."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-class _CutShortError(Exception):
-    """A time limit of the server's own ended the session before ours were set."""
+_LARGEST: Final = ("index", "column", "constraint", "table")  # of most databases: read first
 
 
 class PostgresSource:
@@ -106,9 +85,12 @@ class PostgresSource:
             "statement": f"{round(statement_timeout_seconds * 1000)}ms",
         }
 
-    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
+    def read(
+        self, progress: Callable[[str, int, int], None], known: Known | None = None
+    ) -> Reading:
         """Look once, again where the schema changed meanwhile (at most ATTEMPTS times in all).
 
+        Where ``known`` has a mark that still holds, only what does not stand in catalogues is read.
         A catalogue that the role may not read costs a new start without it and is reported as a
         ``coverage`` object. Raises: Unreachable, AuthenticationFailed, NotPermitted,
         ConnectionLost, Unsupported.
@@ -117,10 +99,9 @@ class PostgresSource:
         torn = 0
         unbound = False
         while True:
-            connection = connect(self._dsn, timeout_seconds=self._connect_timeout_seconds)
-            with closing(connection):
+            with ExitStack() as open_sessions:
                 look = _Look(
-                    connection,
+                    lambda: self._open(open_sessions),
                     self.where,
                     self._conceal,
                     self._pins,
@@ -128,19 +109,25 @@ class PostgresSource:
                     unbound=unbound,
                 )
                 try:
-                    with deadline(connection, self._scan_timeout_seconds):
-                        return look.read(progress)
-                except _DeniedError as error:
+                    return look.read(progress, known)
+                except DeniedError as error:
                     denied.add(error.name)
-                except _CutShortError:
+                except CutShortError:
                     unbound = True
-                except _TornError as error:
+                except TornError as error:
                     torn += 1
                     if torn == ATTEMPTS:
                         raise _unstable(error) from None
 
+    def _open(self, sessions: ExitStack) -> psycopg.Connection[Row]:
+        """A new connection that ends with ``sessions``, or when a scan may take no longer."""
+        connection = connect(self._dsn, timeout_seconds=self._connect_timeout_seconds)
+        sessions.enter_context(closing(connection))
+        sessions.enter_context(deadline(connection, self._scan_timeout_seconds))
+        return connection
 
-def _unstable(error: _TornError) -> CouldNotTell:
+
+def _unstable(error: TornError) -> CouldNotTell:
     if error.state:
         return Unsupported(
             f"reading {error.name} failed {ATTEMPTS} times with SQLSTATE {error.state}",
@@ -163,14 +150,19 @@ class _Identity(NamedTuple):
     keeps_commit_times: bool
     sees_all_settings: bool
     sees_files: bool
+    attribute_bytes: int
+    started_at: str
+    database_oid: str
+    oldest_transaction: str
+    next_transaction: str
 
 
 class _Look:
-    """One attempt on one fresh connection."""
+    """One attempt on fresh connections."""
 
     def __init__(
         self,
-        connection: psycopg.Connection[Row],
+        open_connection: Callable[[], psycopg.Connection[Row]],
         where: Mapping[str, str],
         conceal: Concealer,
         pins: Mapping[str, str],
@@ -178,63 +170,138 @@ class _Look:
         *,
         unbound: bool = False,
     ) -> None:
-        self._connection = connection
+        self._open = open_connection
         self._where = dict(where)
         self._conceal = conceal
         self._pins = pins
         self._denied = denied
         self._unbound = unbound
-        self._pinned = False
-        self._major = connection.info.server_version // 10_000
-        self._queries: list[Query] = []
-        self._texts: dict[str, str] = {}  # by their digests
+        self._closed: list[str] = []  # catalogues that the role may not read
+        self._asked = Asked()
+        self._session = Session(open_connection(), where, self._asked, patient=unbound)
+        self._major = self._session.major
+        self._objects: list[Object] = []
+        self._dated: list[Dated] = []
 
-    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
+    def read(self, progress: Callable[[str, int, int], None], known: Known | None) -> Reading:
         kinds = queries.kinds()
         total = len(kinds) + 1
         progress(parameters.KIND, 0, total)
-        with translated(self._where, "starting to read"):
-            if self._unbound:
-                self._unbind()
-            self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            self._connection.read_only = True
-            tolerate_bytes(self._connection)
+        session = self._session
+        session.begin()
         settings = [parameters.Parameter(*row) for row in self._rows("settings")]
-        self._rows("pins", self._pins)
-        self._pinned = True
-        identity = self._identity()
-        objects = self._settings(settings, identity)
+        if "pins" in self._denied:
+            self._rows("pins")
+        session.pin(self._pins)
+        identity = _Identity(*self._rows("identity")[0])
+        self._objects += self._settings(settings, identity)
         closed = [name for (name,) in self._rows("unreadable")]
-        before = self._fingerprint(closed)
-        items: list[Item] = []
-        for done, name in enumerate(kinds, start=1):
-            progress(name, done, total)
-            items += self._kind(name)
-        with translated(self._where, "ending the transaction"):
-            self._connection.commit()
-        if self._fingerprint(closed) != before:
-            raise _TornError("the catalogue is not what it was at the start")
-        times = self._commit_times(items) if identity.keeps_commit_times else {}
+        self._closed = [*closed, *(queries.GUARDED if "unreadable" in self._denied else ())]
+        system = self._system(identity)
+        taken = None if known is None else self._mark(identity, system, known.mark)
+        stored = known.snapshot() if known and taken and taken == known.mark else None
+        if stored is not None:
+            fresh = mark.FRESH | {parameters.KIND, COVERAGE}
+            self._objects += [item for key, item in stored.objects.items() if key[0] not in fresh]
+            kinds = tuple(sorted(mark.FRESH))
+        self._objects += unmodelled.look(session, self._denied)
+        self._read(_Work(kinds, progress, total), identity, settle=stored is None)
+        times = self._commit_times() if identity.keeps_commit_times else {}
         progress(parameters.KIND, total, total)
         return Reading(
-            objects=[*objects, *self._gaps(), *(item.object for item in items)],
+            objects=[*self._objects, *self._gaps()],
             identity=f"database {identity.database}",
-            system=self._system(identity),
-            queries=self._queries,
-            texts=self._texts,
+            system=system,
+            queries=self._asked.queries,
+            texts=self._asked.texts,
             read_at=clock.timestamp(identity.read_at),
-            committed=_latest(items, times),
-            dropped=_dropped(items, times),
+            committed=_latest(self._dated, times),
+            dropped=_dropped(self._dated, times),
+            mark=taken,
+            kept=stored is not None,
         )
 
-    def _unbind(self) -> None:
-        self._connection.autocommit = True
-        for one in queries.load("unbound", self._major).sql.split(";"):
-            self._connection.execute(one.encode())
-        self._connection.autocommit = False
+    def _mark(
+        self, identity: _Identity, system: Mapping[str, Any], earlier: Mark | None
+    ) -> Mark | None:
+        """The earlier mark where nothing has changed since, otherwise a new one.
 
-    def _identity(self) -> _Identity:
-        return _Identity(*self._rows("identity")[0])
+        None, where there can be none: where the role may not read all that it would be made of.
+        """
+        statement = queries.load("mark", self._major)
+        if self._denied or self._unbound or mark.catalogues(statement) & set(self._closed):
+            return None
+        asked = [
+            queries.load(name, self._major, unreadable=self._closed) for name in queries.kinds()
+        ]
+        facts = [
+            system,
+            identity.started_at,
+            identity.database_oid,
+            sorted(self._closed),
+            [one.sha256 for one in asked],
+            self._conceal.secret("mark"),
+        ]
+        if earlier is not None and mark.within_reach(earlier, identity.next_transaction):
+            same = mark.take(self._session, statement, earlier.since, facts)
+            if same.sha256 == earlier.sha256:
+                return earlier
+        return mark.take(self._session, statement, identity.oldest_transaction, facts)
+
+    def _read(self, work: _Work, identity: _Identity, *, settle: bool) -> None:
+        """Read what there is to do, in as many sessions as it is worth."""
+        sessions = [self._session]
+        large = settle and identity.attribute_bytes > LARGE_BYTES
+        if large and (other := self._second()) is not None:
+            sessions.append(other)
+        before = None if len(sessions) > 1 or not settle else self._fingerprint(self._session)
+        self._share(work, sessions, dated=identity.keeps_commit_times)
+        if settle:
+            self._settle(sessions, identity, before)
+
+    def _second(self) -> Session | None:
+        """Another session with the same snapshot; None, where the server gives none."""
+        try:
+            exported = self._rows("export")
+            session = Session(self._open(), self._where, self._asked, patient=self._unbound)
+            session.begin(exported[0][0])
+            session.pin(self._pins)
+        except (HoldfastError, DeniedError, TornError, CutShortError, IndexError):
+            return None  # one is enough, and says what is wrong with the server if anything is
+        return session
+
+    def _share(self, work: _Work, sessions: list[Session], *, dated: bool) -> None:
+        """Read every kind, in one of the sessions. Raises: what the first failure was."""
+        others = [
+            threading.Thread(
+                target=work.attend, args=(self._kind, session), kwargs={"dated": dated}, daemon=True
+            )
+            for session in sessions[1:]
+        ]
+        for thread in others:
+            thread.start()
+        work.attend(self._kind, sessions[0], dated=dated)
+        for thread in others:
+            thread.join()
+        if work.failures:
+            raise work.failures[0]
+
+    def _settle(self, sessions: list[Session], identity: _Identity, before: Any) -> None:
+        """Raises: TornError, unless the catalogue is what it was when reading began."""
+        first, last = sessions[0], sessions[-1]
+        seen = first.rows("now")
+        if first is last:
+            first.commit()
+        else:
+            last.commit()
+        # A standby's snapshots do not name what runs on its primary.
+        if identity.in_recovery or last.rows("now") != seen:
+            if before is None:
+                before = self._fingerprint(first)
+            if self._fingerprint(last) != before:
+                raise TornError("the catalogue is not what it was at the start")
+        if first is not last:
+            first.commit()
 
     def _settings(self, rows: list[parameters.Parameter], identity: _Identity) -> list[Object]:
         if not rows:  # denied; _gaps says so
@@ -246,21 +313,42 @@ class _Look:
             files = [line for line in files if line.name not in TIME_LIMITS]
         return parameters.objects(rows, files, self._conceal, sees_all=identity.sees_all_settings)
 
-    def _kind(self, name: str) -> list[Item]:
-        statement = queries.load(name, self._major)
+    def _kind(self, name: str, session: Session, *, dated: bool) -> None:
+        statement = queries.load(name, self._major, unreadable=self._closed)
         if self._major < statement.since or name in self._denied:
-            return []
-        columns, rows = self._execute(statement)
+            return
+        if statement.closed and not statement.hides:  # _gaps says so
+            return
+        columns, rows = session.run(statement)
+        reader = Reader(statement, columns, self._conceal)
         try:
-            return queries.items(statement, columns, rows, self._conceal)
-        except queries.IncompleteError:
-            raise _TornError(name) from None
+            objects = reader.objects(rows)
+        except IncompleteError:
+            raise TornError(name) from None
+        self._objects += objects
+        if dated:
+            self._dated += reader.dated(objects, rows)
 
     def _gaps(self) -> list[Object]:
         """What the role may not read, one object for each kind."""
-        asked = {name: queries.load(name, self._major) for name in (*queries.kinds(), "settings")}
-        read = {one.kind for name, one in asked.items() if name not in self._denied}
-        gaps: dict[str, Object] = {}
+        names = (*queries.kinds(), "settings")
+        every = {name: queries.load(name, self._major, unreadable=self._closed) for name in names}
+        asked = {name: one for name, one in every.items() if one.since <= self._major}
+        shut = {name for name, one in asked.items() if one.closed and not one.hides}
+        read = {one.kind for name, one in asked.items() if name not in self._denied | shut}
+        gaps = {
+            one.kind: unreadable(
+                one.kind,
+                reason="closed to the scanning role",
+                needs=one.shows,
+                partial=bool(one.hides),
+                attributes=one.hides,
+                listed=bool(one.hides),
+                optional=one.optional,
+            )
+            for one in asked.values()
+            if one.closed
+        }
         for name in sorted(self._denied & asked.keys()):
             kind = asked[name].kind
             gaps[kind] = unreadable(
@@ -268,14 +356,18 @@ class _Look:
                 reason="permission denied for a catalogue",
                 needs=asked[name].needs,
                 partial=kind in read,
+                optional=asked[name].optional and kind not in read,
             )
         return list(gaps.values())
 
-    def _fingerprint(self, closed: list[str]) -> list[Row]:
-        return sorted(self._rows("fingerprint", unreadable=closed), key=repr)
+    def _fingerprint(self, session: Session) -> list[Row]:
+        if "fingerprint" in self._denied:
+            return []
+        statement = queries.load("fingerprint", self._major, unreadable=self._closed)
+        return sorted(session.run(statement)[1], key=repr)
 
-    def _commit_times(self, items: list[Item]) -> dict[str, str]:
-        xmins = sorted({xmin for item in items for xmin in (*item.xmins, *item.dropped)})
+    def _commit_times(self) -> dict[str, str]:
+        xmins = sorted({xmin for one in self._dated for xmin in (*one.xmins, *one.dropped)})
         try:
             rows = self._rows("commit_times", {"xmins": xmins})
         except Unsupported:  # a standby whose primary has only just begun to keep them
@@ -283,7 +375,7 @@ class _Look:
         return {str(xmin): clock.timestamp(at) for xmin, at in rows if at is not None}
 
     def _system(self, identity: _Identity) -> dict[str, Any]:
-        info = self._connection.info
+        info = self._session.connection.info
         return {
             "host": info.host,
             "port": info.port,
@@ -294,13 +386,7 @@ class _Look:
             "in_recovery": identity.in_recovery,
         }
 
-    def _rows(
-        self,
-        name: str,
-        values: Mapping[str, Any] | None = None,
-        *,
-        unreadable: Collection[str] = (),
-    ) -> list[Any]:
+    def _rows(self, name: str, values: Mapping[str, Any] | None = None) -> list[Any]:
         if name in self._denied:
             if name in _NEEDED:
                 raise NotPermitted(
@@ -308,42 +394,52 @@ class _Look:
                     next_step="compare the role with docs/targets/postgres.md",
                 )
             return []
-        return self._execute(queries.load(name, self._major, unreadable=unreadable), values)[1]
+        return self._session.rows(name, values)
 
-    def _execute(
-        self, statement: Statement, values: Mapping[str, Any] | None = None
-    ) -> tuple[list[str], list[Row]]:
-        """Column names and rows. Raises: _DeniedError, _TornError, and what ``translated`` does."""
-        with translated(self._where, f"reading {statement.name}"):
+
+class _Work:
+    """The kinds that are still to be read, for any number of sessions that take one at a time."""
+
+    def __init__(
+        self, kinds: Iterable[str], progress: Callable[[str, int, int], None], total: int
+    ) -> None:
+        self._waiting = deque(sorted(kinds, key=lambda name: (name not in _LARGEST, name)))
+        self._progress = progress
+        self._total = total
+        self._taken = 0
+        self._lock = threading.Lock()
+        self.failures: list[BaseException] = []
+
+    def attend(self, read: Callable[..., None], session: Session, *, dated: bool) -> None:
+        """Read what nobody has taken yet, until there is nothing left or a session has failed."""
+        while (name := self._next()) is not None:
             try:
-                cursor = self._connection.execute(statement.sql.encode(), values)
-                rows = cursor.fetchall()
-            except errors.InsufficientPrivilege:
-                raise _DeniedError(statement.name) from None
-            except psycopg.Error as error:
-                # A limit that struck between two statements is often only seen as a closed line.
-                ended = not error.sqlstate or error.sqlstate in TIME_LIMITS.values()
-                if ended and not (self._pinned or self._unbound):
-                    raise _CutShortError from None
-                if isinstance(error, _TORN):
-                    raise _TornError(statement.name, error.sqlstate or "") from None
-                raise
-        self._queries.append(Query(statement.name, statement.sha256, len(rows)))
-        self._texts[statement.sha256] = statement.sql
-        return [column.name for column in cursor.description or ()], rows
+                read(name, session, dated=dated)
+            except BaseException as error:  # noqa: BLE001 - raised again by who waits for all
+                self.failures.append(error)
+
+    def _next(self) -> str | None:
+        with self._lock:
+            if self.failures or not self._waiting:
+                return None
+            self._taken += 1
+            name = self._waiting.popleft()
+            try:
+                self._progress(name, self._taken, self._total)
+            except BaseException as error:  # noqa: BLE001 - as above
+                self.failures.append(error)
+                return None
+            return name
 
 
-def _latest(items: Iterable[Item], times: Mapping[str, str]) -> dict[Key, str]:
+def _latest(items: Iterable[Dated], times: Mapping[str, str]) -> dict[Key, str]:
     """When each object's newest row was committed, where that is known."""
-    known = {
-        item.object.key: [times[xmin] for xmin in item.xmins if xmin in times] for item in items
-    }
+    known = {item.key: [times[xmin] for xmin in item.xmins if xmin in times] for item in items}
     return {key: max(several) for key, several in known.items() if several}
 
 
-def _dropped(items: Iterable[Item], times: Mapping[str, str]) -> dict[Key, list[str]]:
+def _dropped(items: Iterable[Dated], times: Mapping[str, str]) -> dict[Key, list[str]]:
     known = {
-        item.object.key: sorted(times[xmin] for xmin in item.dropped if xmin in times)
-        for item in items
+        item.key: sorted(times[xmin] for xmin in item.dropped if xmin in times) for item in items
     }
     return {key: several for key, several in known.items() if several}

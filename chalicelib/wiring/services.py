@@ -19,6 +19,7 @@ from chalicelib.drift.desk import Desk, Target
 from chalicelib.drift.judge import Rules
 from chalicelib.drift.judge import load as load_rules
 from chalicelib.drift.state import States
+from chalicelib.drift.upgrade import untold
 from chalicelib.drift.who import attributed
 from chalicelib.kernel import ledger
 from chalicelib.kernel.clock import timestamp
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from chalicelib.access.grantor import Grantor
     from chalicelib.drift.desk import Locks
+    from chalicelib.drift.diff import Change
     from chalicelib.drift.opinion import SecondOpinion
     from chalicelib.drift.source import Source
     from chalicelib.drift.who import Trail
@@ -303,6 +305,7 @@ def assemble(
         explained=explained(loaded, journal=log, objects=objects, derived=derived, secret=secret),
         opinion=functools.partial(_opinion, loaded),
         attributed=attributed(functools.partial(_trail, loaded)),
+        renders=_renders,
     )
     return Services(
         settings=loaded,
@@ -314,6 +317,15 @@ def assemble(
         subjects=subjects,
         vault=vault,
     )
+
+
+def _renders(change: Change, old: int, new: int, /) -> str:
+    """Whether two definitions say the same; asked only where a server was upgraded."""
+    try:
+        from chalicelib.postgres.rendering import renders  # noqa: PLC0415 - it loads the parser
+    except ImportError:  # where there is no parser, nobody can tell, and each stays a finding
+        return untold(change, old, new)
+    return renders(change, old, new)
 
 
 def _opinion(loaded: settings.Settings, target: Target) -> SecondOpinion | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.drift.iam.reach import Databases
     from chalicelib.drift.opinion import SecondOpinion
     from chalicelib.drift.parameter import Reported
-    from chalicelib.drift.source import Reading, Source
+    from chalicelib.drift.source import Known, Reading, Source
     from chalicelib.settings import Settings, TargetSection
     from chalicelib.wiring import Services
 
@@ -178,8 +178,10 @@ class _InAccount:
         self._inner = inner
         self._account = account
 
-    def read(self, progress: Callable[[str, int, int], None]) -> Reading:
-        found = self._inner.read(progress)
+    def read(
+        self, progress: Callable[[str, int, int], None], known: Known | None = None
+    ) -> Reading:
+        found = self._inner.read(progress, known)
         if found.system.get("account") != self._account:
             raise AnotherSystem(
                 f"{found.identity} is in the account {found.system.get('account')}, and the "

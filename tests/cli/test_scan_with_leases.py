@@ -70,7 +70,7 @@ class Source:
     def __init__(self, source, after):
         self.source, self.after = source, after
 
-    def read(self, progress):
+    def read(self, progress, known=None):
         return self.after(self.source.read(progress))
 
 

@@ -250,8 +250,34 @@ SCHEMA = [
     (removed("constraint", f"{T}.c", type="check"), W, MEDIUM),
     (added("constraint", f"{T}.c", type="check"), N, LOW),
     (altered("constraint", f"{T}.c", "validated", True, False), W, MEDIUM),
-    (altered("constraint", f"{T}.c", "triggers_enabled", None, False), W, HIGH),
-    (altered("constraint", f"{T}.c", "triggers_enabled", False, None), N, LOW),
+    (altered("constraint", f"{T}.c", "insert_trigger", None, "disabled"), W, HIGH),
+    (altered("constraint", f"{T}.c", "update_trigger", "disabled", None), N, LOW),
+    (altered("constraint", f"{T}.c", "update_trigger", "disabled", "replica"), N, LOW),
+    (altered("constraint", f"{T}.c", "recheck_trigger", None, "replica"), W, HIGH),
+    (altered("constraint", f"{T}.c", "recheck_trigger", None, "always"), N, LOW),
+    (altered("constraint", f"{T}.c", "insert_trigger", "always", None), W, HIGH),
+    (
+        altered("constraint", f"{T}.c", "referenced_delete_trigger", None, "disabled on app.p"),
+        W,
+        HIGH,
+    ),
+    (
+        altered("constraint", f"{T}.c", "referenced_update_trigger", "always; disabled on p", None),
+        N,
+        LOW,
+    ),
+    (altered("schema", "pg_catalog", "functions", "3000, a", "3000, b"), W, CRITICAL),
+    (altered("schema", "information_schema", "views", "60, a", "60, b"), W, CRITICAL),
+    (altered("column", f"{T}.id", "not_null_comment", None, "x"), X, INFO),
+    (altered("table", f"{T}1", "detach_pending", None, True), X, MEDIUM),
+    (altered("index", f"{T}_i", "statistics_targets", None, ["2: 500"]), X, INFO),
+    (altered("function", "app.f()", "transforms", None, ["hstore"]), X, MEDIUM),
+    (altered("type", "public.b", "length", -1, 8), X, HIGH),
+    (altered("type", "public.b", "category", "U", "S"), X, MEDIUM),
+    (altered("type", "public.r", "multirange_owner", None, "bob"), W, MEDIUM),
+    (added("membership", "pg_monitor in pg_read_all_stats", revoked=True), N, LOW),
+    (removed("membership", "pg_monitor in pg_read_all_stats", revoked=True), W, CRITICAL),
+    (altered("membership", "pg_monitor in pg_read_all_stats", "revoked", None, True), N, LOW),
     (altered("constraint", f"{T}.c", "enforced", None, False), W, MEDIUM),
     (altered("constraint", f"{T}.c", "definition", "CHECK (a > 0)", "CHECK (true)"), X, MEDIUM),
     (altered("constraint", f"{T}.c", "deferrable", False, True), W, LOW),
@@ -672,9 +698,11 @@ MASKS = [
     (told(added("default_privilege", "tables of a in b to bob", select=BY), **PAST), W, CRITICAL),
     (told(altered("grant", f"table {T} to bob", "select", BY, None), **PAST), N, LOW),
     (told(added("column", f"{T}.iban", of=f"table {T}"), unclassified=True), X, HIGH),
+    (told(setting("server_version", "15.18", "17.10"), upgrade=True), X, LOW),
+    (told(setting("log_checkpoints", "off", "on"), upgrade=True), X, LOW),
 ]
 
-ELSEWHERE = ("iam.", "rds.")  # their rows are in tests of their own
+ELSEWHERE = ("definition.", "iam.", "rds.")  # their rows are in tests of their own
 ROWS = [*EVIDENCE, *MASKS, *ROLES, *GRANTS, *SCHEMA, *CODE, *SETTINGS, *LOGGING]
 
 

@@ -54,6 +54,7 @@ def request(place, route):
         "accept": {"findings": [finding], "reason": "     "},
         "propose": {"comment": "c"},
         "approve": {"proposal": "B-00000000"},
+        "rebase_propose": {"record": 0},
         "packet_make": {"from": "2026-10-01", "to": "2026-10-01"},
         "request": {**WISH, "target": "orders"},
         "request_amend": WISH,

@@ -1,7 +1,5 @@
-import re
-
 import pytest
-from support.cases import load
+from support.cases import load, statements
 
 CASES = load()
 
@@ -16,12 +14,6 @@ def difference(before, after):
             (*key, name) for name in old.keys() | new.keys() if old.get(name) != new.get(name)
         }
     return found
-
-
-def statements(text):
-    """The parts between semicolons that stand outside string literals."""
-    parts = re.findall(r"(?:[^;']|'[^']*')+", text)
-    return [part for part in parts if part.strip()]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@ import re
 import pytest
 
 from chalicelib.kernel import canon
-from chalicelib.postgres import queries
+from chalicelib.postgres import queries, rows
 from chalicelib.postgres.concealing import Concealer
+from chalicelib.postgres.rows import IncompleteError, Reader
 
 VERSIONS = range(13, 19)
 NOTHING = Concealer(lambda secret: "")
@@ -43,12 +44,12 @@ def test_no_query_holds_a_place_for_an_identifier():
 def test_a_required_column_that_is_null_is_no_object():
     statement = queries.load("view", 18)
     columns = ["name", "meta_xmin", "definition"]
-    with pytest.raises(queries.IncompleteError):
-        queries.items(statement, columns, [(["a", "b"], [], None)], NOTHING)
+    with pytest.raises(IncompleteError):
+        Reader(statement, columns, NOTHING).objects([(["a", "b"], [], None)])
 
 
 def test_a_grantor_that_is_gone_has_an_empty_name():
-    assert queries._privileges([["SELECT", None, "false"]]) == {"select": ['by ""']}
+    assert rows._privileges([["SELECT", None, "false"]]) == {"select": ['by ""']}
 
 
 def test_schemas_that_come_and_go_are_told_by_one_pattern_everywhere():

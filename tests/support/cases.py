@@ -3,6 +3,7 @@
 The lists are ``CASES`` of each file in ``tests/postgres/cases/``.
 """
 
+import re
 import runpy
 from pathlib import Path
 from typing import NamedTuple
@@ -34,3 +35,9 @@ def load() -> list[Case]:
     return [
         case for file in sorted(FOLDER.glob("*.py")) for case in runpy.run_path(str(file))["CASES"]
     ]
+
+
+def statements(text: str) -> list[str]:
+    """The parts between semicolons that stand outside string literals."""
+    parts = re.findall(r"(?:[^;']|'[^']*')+", text)
+    return [part for part in parts if part.strip()]

@@ -55,7 +55,7 @@ class MemorySource:
     def drop(self, kind, name):
         del self.objects[(kind, name)]
 
-    def read(self, progress):
+    def read(self, progress, known=None):
         if self.error is not None:
             raise self.error
         progress("memory", 1, 1)

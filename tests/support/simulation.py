@@ -389,7 +389,7 @@ class _Source:
     def __init__(self, simulation, stream, task):
         self.simulation, self.stream, self.task = simulation, stream, task
 
-    def read(self, progress):
+    def read(self, progress, known=None):
         sim, task = self.simulation, self.task
         if task is not None:
             with sim.guard:

@@ -78,14 +78,14 @@ class Graph:
     def __init__(self, roll: Roll, edges: Iterable[Edge]) -> None:
         self.roll = roll
         self.edges = list(edges)
+        places = [(roll.place(one.member), roll.place(one.role)) for one in self.edges]
         count = len(roll.names)
         inherits: list[list[int]] = [[] for _ in range(count)]
         sets: list[list[int]] = [[] for _ in range(count)]
         either: list[list[int]] = [[] for _ in range(count)]
         self.up: list[list[tuple[int, Edge]]] = [[] for _ in range(count)]
-        self.admins: dict[int, int] = {}
-        for edge in self.edges:
-            member, role = roll.place(edge.member), roll.place(edge.role)
+        self.admins: dict[int, int] = {}  # of a role: who is a member WITH ADMIN OPTION
+        for (member, role), edge in zip(places, self.edges, strict=True):
             either[role].append(member)
             self.up[member].append((role, edge))
             if edge.inherit:
@@ -94,12 +94,12 @@ class Graph:
                 sets[role].append(member)
             if edge.admin:
                 self.admins[role] = self.admins.get(role, 0) | 1 << member
-        order = components(either)
         own = [1 << place for place in range(count)]
-        self.users = spread(order, inherits, own)
-        self.setters = spread(order, sets, own)
-        self.members = spread(order, either, own)
-        self.reachers = spread(order, inherits, self.setters)
+        inheriting = components(inherits)
+        self.users = spread(inheriting, inherits, own)
+        self.setters = spread(components(sets), sets, own)
+        self.members = spread(components(either), either, own)
+        self.reachers = spread(inheriting, inherits, self.setters)
 
     def above(self, place: int, *, becoming: bool) -> dict[int, Step | None]:
         """Every role whose privileges one has, with the step on the shortest way to it.
@@ -125,6 +125,10 @@ class Graph:
         """The roles whose privileges one has, itself included."""
         return _mask(self.above(place, becoming=False))
 
+    def becomes(self, place: int) -> int:
+        """The roles that one may ``SET ROLE`` to, itself included."""
+        return _mask(~one for one in self.above(place, becoming=True) if one < 0)
+
     def reach(self, place: int) -> int:
         """The roles whose privileges one has after ``SET ROLE`` to any that it may, or has now."""
         return _mask(~one if one < 0 else one for one in self.above(place, becoming=True))
@@ -137,75 +141,75 @@ def _mask(places: Iterable[int]) -> int:
     return found
 
 
-def spread(order: Sequence[Sequence[int]], rows: Sequence[Sequence[int]], seed: Sequence[int]) -> list[int]:
+def spread(
+    order: Sequence[Sequence[int]], rows: Sequence[Sequence[int]], seed: Sequence[int]
+) -> list[int]:
     """For each role what it and everybody below it is seeded with, along ``rows`` to its members.
 
-    ``order``: components of a graph that has all of these rows, members before their roles.
+    ``order``: the components of ``rows``, members before their roles.
     """
     found = list(seed)
     for component in order:
-        if len(component) == 1:
-            [one] = component
-            mask = found[one]
+        mask = 0
+        for one in component:
+            mask |= found[one]
             for member in rows[one]:
                 mask |= found[member]
+        for one in component:
             found[one] = mask
-            continue
-        changed = True
-        while changed:  # a cycle: as often as its longest way
-            changed = False
-            for one in component:
-                mask = found[one]
-                for member in rows[one]:
-                    mask |= found[member]
-                changed |= mask != found[one]
-                found[one] = mask
     return found
 
 
 def components(rows: Sequence[Sequence[int]]) -> list[list[int]]:
     """Strongly connected components, each after those that its rows lead to (Tarjan 1972)."""
-    count = len(rows)
-    number = [0] * count
-    low = [0] * count
-    inside = [False] * count
-    stack: list[int] = []
-    found: list[list[int]] = []
-    counter = 0
-    for root in range(count):
-        if number[root]:
-            continue
+    return _Tarjan(rows).found
+
+
+class _Tarjan:
+    """The walk, without recursion: nobody says how deep roles are in roles."""
+
+    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        self.rows = rows
+        self.found: list[list[int]] = []
+        self._number = [0] * len(rows)  # in the order in which they are come to, from 1
+        self._low = [0] * len(rows)
+        self._inside = [False] * len(rows)
+        self._stack: list[int] = []
+        self._counter = 0
+        for root in range(len(rows)):
+            if not self._number[root]:
+                self._walk(root)
+
+    def _walk(self, root: int) -> None:
         work = [(root, 0)]
         while work:
-            at, next_row = work.pop()
-            if next_row == 0:
-                counter += 1
-                number[at] = low[at] = counter
-                stack.append(at)
-                inside[at] = True
-            for place in range(next_row, len(rows[at])):
-                to = rows[at][place]
-                if not number[to]:
+            at, first = work.pop()
+            if first == 0:
+                self._enter(at)
+            for place in range(first, len(self.rows[at])):
+                to = self.rows[at][place]
+                if not self._number[to]:
                     work += [(at, place + 1), (to, 0)]
                     break
-                if inside[to]:
-                    low[at] = min(low[at], number[to])
+                if self._inside[to]:
+                    self._low[at] = min(self._low[at], self._number[to])
             else:
-                _close(at, number, low, stack, inside, found)
+                self._leave(at)
                 if work:
                     above = work[-1][0]
-                    low[above] = min(low[above], low[at])
-    return found
+                    self._low[above] = min(self._low[above], self._low[at])
 
+    def _enter(self, at: int) -> None:
+        self._counter += 1
+        self._number[at] = self._low[at] = self._counter
+        self._stack.append(at)
+        self._inside[at] = True
 
-def _close(
-    at: int, number: list[int], low: list[int], stack: list[int], inside: list[bool], found: list[list[int]]
-) -> None:
-    """Take a component off the stack, where ``at`` is its first."""
-    if low[at] != number[at]:
-        return
-    component: list[int] = []
-    while not component or component[-1] != at:
-        component.append(stack.pop())
-        inside[component[-1]] = False
-    found.append(component)
+    def _leave(self, at: int) -> None:
+        if self._low[at] != self._number[at]:
+            return
+        component: list[int] = []
+        while not component or component[-1] != at:
+            component.append(self._stack.pop())
+            self._inside[component[-1]] = False
+        self.found.append(component)

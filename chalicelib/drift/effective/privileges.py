@@ -1,4 +1,4 @@
-"""Which privileges there are on what, what the server gives without an entry, and words for them."""
+"""Which privileges there are on what, and what the server gives without an entry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ ROLE: Final = "role"
 USAGE, SET, ADMIN = "usage", "set", "admin"  # on a role: pg_has_role's USAGE, SET, … WITH ADMIN
 CLUSTER: Final = "cluster"  # what no object has: attributes of roles, and what predefined roles may
 
-_RELATION: Final = ("delete", "insert", "maintain", "references", "select", "trigger", "truncate", "update")
+_RELATION: Final = (
+    "delete",
+    "insert",
+    "maintain",
+    "references",
+    "select",
+    "trigger",
+    "truncate",
+    "update",
+)
 PRIVILEGES: Final[dict[str, tuple[str, ...]]] = {
     "table": _RELATION,
     "view": _RELATION,
@@ -44,7 +53,11 @@ WIDE: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     ("table", "select"): (_READ,),
     ("view", "select"): (_READ,),
     ("sequence", "select"): (_READ,),
-    **{(kind, one): (_WRITE,) for kind in ("table", "view") for one in ("insert", "update", "delete")},
+    **{
+        (kind, one): (_WRITE,)
+        for kind in ("table", "view")
+        for one in ("insert", "update", "delete")
+    },
     ("sequence", "update"): (_WRITE,),
     ("schema", "usage"): (_READ, _WRITE),
     ("table", "maintain"): (_MAINTAIN,),

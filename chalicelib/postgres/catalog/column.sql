@@ -1,27 +1,74 @@
 -- kind: column
--- needs: SELECT on pg_attribute, pg_attrdef, pg_class, pg_namespace, pg_type, pg_collation, pg_constraint, pg_depend, pg_description
+-- needs: SELECT on pg_attribute, pg_attrdef, pg_class, pg_namespace, pg_type, pg_collation, pg_constraint, pg_inherits, pg_depend, pg_description
 -- since: 13
 -- name: {name}
 -- of: {meta_parent} {meta_relation}
 -- required: type
+-- A column's number in the catalogue is no position: numbers have gaps where columns were dropped. In a
+-- table with parents the position is the one that a dump gives: first what comes from parents, in their
+-- order and in the first of them that has it, then the table's own. Partitions keep the order that they
+-- have. A lineage is followed for 100 generations at most.
+WITH RECURSIVE parent AS (
+    SELECT h.inhrelid, h.inhparent, h.inhseqno
+    FROM pg_inherits AS h
+    JOIN pg_class AS c ON c.oid = h.inhrelid AND NOT c.relispartition AND c.relkind IN ('r', 'f')
+), lineage (relation, number, name, at, path, generation) AS (
+    SELECT a.attrelid, a.attnum, a.attname, a.attrelid, '{}'::integer[], 0
+    FROM pg_attribute AS a
+    WHERE a.attrelid IN (SELECT h.inhrelid FROM parent AS h)
+        AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0
+    UNION ALL
+    SELECT l.relation, l.number, l.name, f.inhparent, l.path || f.step, l.generation + 1
+    FROM lineage AS l
+    CROSS JOIN LATERAL (
+        SELECT
+            h.inhparent,
+            CASE WHEN p.attinhcount > 0 THEN ARRAY[h.inhseqno]
+                ELSE ARRAY[h.inhseqno, 2147483647, p.attnum] END AS step
+        FROM parent AS h
+        JOIN pg_attribute AS p ON p.attrelid = h.inhparent AND p.attname = l.name AND NOT p.attisdropped
+        WHERE h.inhrelid = l.at
+        ORDER BY h.inhseqno
+        LIMIT 1
+    ) AS f
+    WHERE l.generation < 100
+), path AS (
+    SELECT l.relation, l.number, max(l.path) AS path FROM lineage AS l GROUP BY l.relation, l.number
+), rank AS (
+    SELECT
+        a.attrelid, a.attnum,
+        row_number() OVER (PARTITION BY a.attrelid ORDER BY p.path, a.attnum)::integer AS position
+    FROM pg_attribute AS a
+    LEFT JOIN path AS p ON p.relation = a.attrelid AND p.number = a.attnum
+    WHERE a.attrelid IN (SELECT h.inhrelid FROM parent AS h)
+        AND a.attnum > 0 AND NOT a.attisdropped
+), not_null AS ( --@ >=18
+    SELECT --@ >=18
+        k.conrelid, k.conkey[1] AS number, k.conname, k.convalidated, k.connoinherit, --@ >=18
+        k.conislocal, k.coninhcount, m.description --@ >=18
+    FROM pg_constraint AS k --@ >=18
+    LEFT JOIN pg_description AS m --@ >=18
+        ON m.objoid = k.oid AND m.classoid = 'pg_constraint'::regclass AND m.objsubid = 0 --@ >=18
+    WHERE k.contype = 'n' AND k.conrelid <> 0 --@ >=18
+)
 SELECT
     ARRAY[n.nspname, c.relname, a.attname]::text[] AS name,
     CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END AS meta_parent,
     ARRAY[n.nspname, c.relname]::text[] AS meta_relation,
     ARRAY[a.xmin::text, d.xmin::text] AS meta_xmin,
     format_type(a.atttypid, a.atttypmod) AS type,
-    row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum)::integer AS position,
+    coalesce(
+        r.position, row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum)
+    )::integer AS position,
+    CASE WHEN a.attinhcount > 0 AND NOT c.relispartition THEN
+        CASE WHEN a.attislocal THEN 'merged' ELSE 'inherited' END
+    END AS inherited,
     CASE WHEN c.relkind NOT IN ('v', 'm') THEN a.attnotnull END AS not_null,
-    CASE WHEN EXISTS ( --@ >=18
-        SELECT FROM pg_constraint AS k --@ >=18
-        WHERE k.conrelid = c.oid AND k.contype = 'n' --@ >=18
-            AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated --@ >=18
-    ) THEN false END AS not_null_validated, --@ >=18
-    CASE WHEN EXISTS ( --@ >=18
-        SELECT FROM pg_constraint AS k --@ >=18
-        WHERE k.conrelid = c.oid AND k.contype = 'n' --@ >=18
-            AND k.conkey = ARRAY[a.attnum] AND k.connoinherit --@ >=18
-    ) THEN true END AS not_null_no_inherit, --@ >=18
+    NULLIF(k.convalidated, true) AS not_null_validated, --@ >=18
+    NULLIF(k.connoinherit, false) AS not_null_no_inherit, --@ >=18
+    CASE WHEN k.conname <> c.relname || '_' || a.attname || '_not_null' THEN ARRAY[k.conname]::text[] END AS not_null_name__id, --@ >=18
+    k.description AS not_null_comment, --@ >=18
+    CASE WHEN k.coninhcount > 0 AND NOT c.relispartition THEN CASE WHEN k.conislocal THEN 'merged' ELSE 'inherited' END END AS not_null_inherited, --@ >=18
     CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS default,
     CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END AS generated,
     CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generation,
@@ -41,6 +88,8 @@ FROM pg_attribute AS a
 JOIN pg_class AS c ON c.oid = a.attrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN rank AS r ON r.attrelid = a.attrelid AND r.attnum = a.attnum
+LEFT JOIN not_null AS k ON k.conrelid = a.attrelid AND k.number = a.attnum --@ >=18
 LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_collation AS l ON l.oid = a.attcollation AND a.attcollation <> t.typcollation
 LEFT JOIN pg_namespace AS ln ON ln.oid = l.collnamespace

@@ -5,19 +5,54 @@
 -- of: {meta_parent} {meta_of}
 -- required: definition
 -- NOT NULL constraints (18) are attributes of columns. A foreign key to a partitioned table has one
--- more row for each partition; those are made by the server and left out, but
--- their triggers count: those on the partitions of the referenced table belong to them.
-WITH RECURSIVE family (root, oid, conrelid) AS (
-    SELECT k.oid, k.oid, k.conrelid FROM pg_constraint AS k WHERE k.conrelid <> 0
-    UNION ALL
-    SELECT f.root, k.oid, k.conrelid
-    FROM family AS f
-    JOIN pg_constraint AS k ON k.conparentid = f.oid AND k.conrelid = f.conrelid
+-- more row for each partition; those are made by the server and left out, but their triggers count: those
+-- on the partitions of the referenced table belong to them. A trigger is looked at only where it is not
+-- as the server made it, and told with its table unless that is the one that everybody expects.
+WITH RECURSIVE altered AS (
+    SELECT
+        g.tgconstraint, g.tgrelid,
+        CASE g.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always' END AS state,
+        CASE
+            WHEN g.tgfoid = 'unique_key_recheck'::regproc THEN 'recheck'
+            WHEN g.tgfoid = '"RI_FKey_check_ins"'::regproc THEN 'insert'
+            WHEN g.tgfoid = '"RI_FKey_check_upd"'::regproc THEN 'update'
+            WHEN g.tgtype & 8 <> 0 THEN 'referenced delete'
+            ELSE 'referenced update'
+        END AS event
+    FROM pg_trigger AS g
+    WHERE g.tgisinternal AND g.tgconstraint <> 0 AND g.tgenabled <> 'O'
+), ascent (oid, at) AS (
+    SELECT DISTINCT g.tgconstraint, g.tgconstraint FROM altered AS g
+    UNION
+    SELECT s.oid, up.oid
+    FROM ascent AS s
+    JOIN pg_constraint AS k ON k.oid = s.at
+    JOIN pg_constraint AS up ON up.oid = k.conparentid AND up.conrelid = k.conrelid
+), told AS (
+    SELECT
+        s.at AS root, g.event,
+        string_agg(
+            CASE WHEN g.tgrelid IN (k.conrelid, k.confrelid) THEN g.state
+                ELSE format('%s on %I.%I', g.state, n.nspname, c.relname) END,
+            '; ' ORDER BY g.tgrelid IN (k.conrelid, k.confrelid) DESC,
+                n.nspname COLLATE "C", c.relname COLLATE "C"
+        ) AS states
+    FROM ascent AS s
+    JOIN altered AS g ON g.tgconstraint = s.oid
+    JOIN pg_constraint AS k ON k.oid = s.at
+    JOIN pg_class AS c ON c.oid = g.tgrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    GROUP BY s.at, g.event
 ), enforcement AS (
-    SELECT f.root, bool_and(g.tgenabled IN ('O', 'A')) AS enabled
-    FROM family AS f
-    JOIN pg_trigger AS g ON g.tgconstraint = f.oid AND g.tgisinternal
-    GROUP BY f.root
+    SELECT
+        t.root,
+        max(t.states) FILTER (WHERE t.event = 'insert') AS inserts,
+        max(t.states) FILTER (WHERE t.event = 'update') AS updates,
+        max(t.states) FILTER (WHERE t.event = 'referenced delete') AS deletes_there,
+        max(t.states) FILTER (WHERE t.event = 'referenced update') AS updates_there,
+        max(t.states) FILTER (WHERE t.event = 'recheck') AS rechecks
+    FROM told AS t
+    GROUP BY t.root
 )
 SELECT
     CASE WHEN c.oid IS NOT NULL
@@ -39,7 +74,14 @@ SELECT
     k.convalidated AS validated,
     NULLIF(k.conenforced, true) AS enforced, --@ >=18
     CASE WHEN k.contype = 'c' THEN k.connoinherit END AS no_inherit,
-    NULLIF(e.enabled, true) AS triggers_enabled,
+    CASE WHEN k.coninhcount > 0 THEN
+        CASE WHEN k.conislocal THEN 'merged' ELSE 'inherited' END
+    END AS inherited,
+    e.inserts AS insert_trigger,
+    e.updates AS update_trigger,
+    e.deletes_there AS referenced_delete_trigger,
+    e.updates_there AS referenced_update_trigger,
+    e.rechecks AS recheck_trigger,
     m.description AS comment
 FROM pg_constraint AS k
 LEFT JOIN pg_class AS c ON c.oid = k.conrelid AND k.conrelid <> 0
@@ -52,7 +94,7 @@ LEFT JOIN pg_description AS m
     ON m.objoid = k.oid AND m.classoid = 'pg_constraint'::regclass AND m.objsubid = 0
 WHERE k.contype <> 'n'
     AND (c.oid IS NOT NULL OR t.oid IS NOT NULL)
-    AND coalesce(c.oid, t.oid) >= 16384
+    AND (coalesce(c.oid, t.oid) >= 16384 OR k.oid >= 16384)
     AND coalesce(cn.nspname, tn.nspname) !~ '^pg_(toast_)?temp_[0-9]+$'
     AND up.conrelid IS DISTINCT FROM k.conrelid
     AND NOT EXISTS (

@@ -1,12 +1,20 @@
 -- kind: function
--- needs: SELECT on pg_proc, pg_aggregate, pg_namespace, pg_roles, pg_language, pg_depend, pg_description
+-- needs: SELECT on pg_proc, pg_aggregate, pg_namespace, pg_roles, pg_language, pg_type, pg_extension, pg_depend, pg_description
 -- since: 13
 -- name: {name}({meta_arguments})
 -- required: meta_arguments, arguments
 -- Of the server's own functions, those that are not as initdb makes them, as far as a row can tell:
 -- none is SECURITY DEFINER, has settings or another owner, or is in another language; those in SQL
--- have a parsed body (14), unless an argument is polymorphic.
+-- have a parsed body (14), unless an argument is polymorphic. All others are in the digest of their schema.
 -- The constructors that the server makes with a range type are part of that type.
+WITH bound AS (
+    SELECT d.objid, array_agg(ARRAY[e.extname]::text[] ORDER BY e.extname COLLATE "C") AS extensions
+    FROM pg_extension AS e
+    JOIN pg_depend AS d
+        ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+        AND d.classid = 'pg_proc'::regclass AND d.deptype = 'x'
+    GROUP BY d.objid
+)
 SELECT
     ARRAY[n.nspname, p.proname]::text[] AS name,
     oidvectortypes(p.proargtypes) AS meta_arguments,
@@ -40,6 +48,8 @@ SELECT
     p.procost::text AS cost,
     CASE WHEN p.proretset THEN p.prorows::text END AS rows,
     p.proconfig AS config__config,
+    ARRAY(SELECT format_type(y, NULL) FROM unnest(p.protrftypes) AS y) AS transforms__set,
+    b.extensions AS depends_on__list,
     NULLIF(p.prosupport::regproc::text, '-') AS support,
     NULLIF(a.aggtransfn::regprocedure::text, '-') AS "aggregate.transition",
     NULLIF(a.aggfinalfn::regprocedure::text, '-') AS "aggregate.final",
@@ -71,6 +81,7 @@ FROM pg_proc AS p
 JOIN pg_namespace AS n ON n.oid = p.pronamespace
 LEFT JOIN pg_roles AS o ON o.oid = p.proowner
 JOIN pg_language AS l ON l.oid = p.prolang
+LEFT JOIN bound AS b ON b.objid = p.oid
 LEFT JOIN pg_aggregate AS a ON a.aggfnoid = p.oid
 LEFT JOIN pg_description AS m
     ON m.objoid = p.oid AND m.classoid = 'pg_proc'::regclass AND m.objsubid = 0

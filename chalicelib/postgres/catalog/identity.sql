@@ -9,4 +9,9 @@ SELECT
     current_setting('track_commit_timestamp') = 'on' AS keeps_commit_times,
     pg_has_role('pg_read_all_settings', 'USAGE') AS sees_all_settings,
     has_table_privilege('pg_file_settings', 'SELECT')
-        AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE') AS sees_files
+        AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE') AS sees_files,
+    pg_relation_size('pg_attribute') AS attribute_bytes,
+    pg_postmaster_start_time()::text AS started_at,
+    (SELECT b.oid::text FROM pg_database AS b WHERE b.datname = current_database()) AS database_oid,
+    pg_snapshot_xmin(pg_current_snapshot())::text AS oldest_transaction,
+    pg_snapshot_xmax(pg_current_snapshot())::text AS next_transaction

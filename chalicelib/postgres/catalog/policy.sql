@@ -25,7 +25,7 @@ JOIN pg_class AS c ON c.oid = p.polrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_description AS m
     ON m.objoid = p.oid AND m.classoid = 'pg_policy'::regclass AND m.objsubid = 0
-WHERE c.oid >= 16384
+WHERE (c.oid >= 16384 OR p.oid >= 16384)
     AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x

@@ -21,7 +21,7 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_description AS m
     ON m.objoid = w.oid AND m.classoid = 'pg_rewrite'::regclass AND m.objsubid = 0
 WHERE w.ev_type <> '1'
-    AND c.oid >= 16384
+    AND (c.oid >= 16384 OR w.oid >= 16384)
     AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x

@@ -1,7 +1,43 @@
 -- kind: schema
--- needs: SELECT on pg_namespace, pg_roles, pg_depend, pg_description
+-- needs: SELECT on pg_namespace, pg_proc, pg_language, pg_class, pg_rewrite, pg_roles, pg_depend, pg_description
 -- since: 13
 -- name: {name}
+-- The server's own functions and views are told one by one only where a row says that it is not initdb's.
+-- That none does something else is in a digest for each of the server's schemas. Members of extensions
+-- are in the extension's.
+WITH members AS (
+    SELECT d.classid, d.objid
+    FROM pg_depend AS d
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+), functions AS (
+    SELECT
+        p.pronamespace AS schema,
+        count(*) || ' functions, sha256 ' || left(encode(sha256(convert_to(string_agg(
+            format(
+                '%I %s %L %L %s %s', p.proname, oidvectortypes(p.proargtypes), p.prosrc, p.probin, l.lanname,
+                concat_ws(' ', p.prokind, p.provolatile, p.proparallel, p.proisstrict, p.proleakproof)
+            )
+            || coalesce(pg_get_function_sqlbody(p.oid), '') --@ >=14
+            , E'\n' ORDER BY p.proname COLLATE "C", oidvectortypes(p.proargtypes) COLLATE "C"
+        ), 'UTF8')), 'hex'), 16) AS digest
+    FROM pg_proc AS p
+    JOIN pg_language AS l ON l.oid = p.prolang
+    WHERE p.oid < 16384
+        AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT m.classid, m.objid FROM members AS m)
+    GROUP BY p.pronamespace
+), views AS (
+    SELECT
+        c.relnamespace AS schema,
+        count(DISTINCT c.oid) || ' views, sha256 ' || left(encode(sha256(convert_to(string_agg(
+            concat_ws(' ', pg_get_ruledef(w.oid), w.ev_enabled, c.reloptions::text),
+            E'\n' ORDER BY c.relname COLLATE "C", w.rulename COLLATE "C"
+        ), 'UTF8')), 'hex'), 16) AS digest
+    FROM pg_rewrite AS w
+    JOIN pg_class AS c ON c.oid = w.ev_class
+    WHERE w.oid < 16384
+        AND ('pg_class'::regclass, c.oid) NOT IN (SELECT m.classid, m.objid FROM members AS m)
+    GROUP BY c.relnamespace
+)
 SELECT
     ARRAY[n.nspname]::text[] AS name,
     ARRAY[n.xmin::text] AS meta_xmin,
@@ -14,12 +50,16 @@ SELECT
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
     ) AS owner_lacks__set,
+    f.digest AS functions,
+    v.digest AS views,
     m.description AS comment
 FROM pg_namespace AS n
+LEFT JOIN functions AS f ON f.schema = n.oid
+LEFT JOIN views AS v ON v.schema = n.oid
 LEFT JOIN pg_roles AS o ON o.oid = n.nspowner
 LEFT JOIN pg_description AS m
     ON m.objoid = n.oid AND m.classoid = 'pg_namespace'::regclass AND m.objsubid = 0
-WHERE (n.oid >= 16384 OR n.nspname = 'public')
+WHERE (n.oid >= 16384 OR n.nspname = 'public' OR f.digest IS NOT NULL OR n.nspowner <> 10)
     AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x

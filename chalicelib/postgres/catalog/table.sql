@@ -2,13 +2,16 @@
 -- needs: SELECT on pg_class, pg_namespace, pg_roles, pg_attribute, pg_inherits, pg_am, pg_tablespace, pg_type, pg_foreign_table, pg_foreign_server, pg_depend, pg_description
 -- since: 13
 -- name: {name}
+WITH dropped AS (
+    SELECT a.attrelid, array_agg(a.xmin::text) AS xmins
+    FROM pg_attribute AS a
+    WHERE a.attnum > 0 AND a.attisdropped
+    GROUP BY a.attrelid
+)
 SELECT
     ARRAY[n.nspname, c.relname]::text[] AS name,
     ARRAY[c.xmin::text] AS meta_xmin,
-    ARRAY(
-        SELECT a.xmin::text FROM pg_attribute AS a
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attisdropped
-    ) AS meta_dropped,
+    z.xmins AS meta_dropped,
     CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END AS persistence,
     CASE c.relkind WHEN 'p' THEN 'partitioned' WHEN 'f' THEN 'foreign' ELSE 'table' END AS form,
     ARRAY[coalesce(o.rolname, c.relowner::text)]::text[] AS owner__id,
@@ -37,6 +40,9 @@ SELECT
         WHERE i.inhrelid = c.oid LIMIT 1
     ) END AS partition_of__id,
     pg_get_expr(c.relpartbound, c.oid) AS partition_bound,
+    NULLIF(EXISTS ( --@ >=14
+        SELECT FROM pg_inherits AS i WHERE i.inhrelid = c.oid AND i.inhdetachpending --@ >=14
+    ), false) AS detach_pending, --@ >=14
     CASE WHEN NOT c.relispartition THEN (
         SELECT array_agg(ARRAY[pn.nspname, p.relname]::text[] ORDER BY i.inhseqno)
         FROM pg_inherits AS i
@@ -52,6 +58,7 @@ SELECT
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_roles AS o ON o.oid = c.relowner
+LEFT JOIN dropped AS z ON z.attrelid = c.oid
 LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
 LEFT JOIN pg_am AS am ON am.oid = c.relam
 LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
@@ -62,7 +69,7 @@ LEFT JOIN pg_foreign_server AS v ON v.oid = f.ftserver
 LEFT JOIN pg_description AS m
     ON m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = 0
 WHERE c.relkind IN ('r', 'p', 'f')
-    AND c.oid >= 16384
+    AND (c.oid >= 16384 OR c.relowner <> 10)
     AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x

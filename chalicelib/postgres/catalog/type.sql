@@ -1,5 +1,5 @@
 -- kind: type
--- needs: SELECT on pg_type, pg_class, pg_attribute, pg_enum, pg_range, pg_collation, pg_opclass, pg_namespace, pg_roles, pg_depend, pg_description
+-- needs: SELECT on pg_type, pg_class, pg_constraint, pg_attribute, pg_enum, pg_range, pg_collation, pg_opclass, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
 -- name: {name}
 -- Row types of tables, arrays and multiranges belong to another object and are left out.
@@ -26,6 +26,8 @@ SELECT
     ) AS labels,
     CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END AS base,
     CASE WHEN t.typtype = 'd' THEN t.typnotnull END AS not_null,
+    CASE WHEN k.conname <> t.typname || '_not_null' THEN ARRAY[k.conname]::text[] END AS not_null_name__id, --@ >=17
+    km.description AS not_null_comment, --@ >=17
     coalesce(pg_get_expr(t.typdefaultbin, 'pg_type'::regclass), t.typdefault) AS default,
     CASE WHEN t.typtype = 'b' THEN NULLIF(t.typinput::regprocedure::text, '-') END AS "functions.input",
     CASE WHEN t.typtype = 'b' THEN NULLIF(t.typoutput::regprocedure::text, '-') END AS "functions.output",
@@ -39,6 +41,17 @@ SELECT
             WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'x' THEN 'extended' ELSE 'main'
         END
     END AS storage,
+    CASE WHEN t.typtype = 'b' THEN
+        CASE t.typalign WHEN 'c' THEN 'char' WHEN 's' THEN 'int2' WHEN 'i' THEN 'int4' ELSE 'double' END
+    END AS alignment,
+    CASE WHEN t.typtype = 'b' THEN t.typlen::integer END AS length,
+    CASE WHEN t.typtype = 'b' THEN t.typbyval END AS by_value,
+    CASE WHEN t.typtype = 'b' THEN t.typcategory::text END AS category,
+    CASE WHEN t.typtype = 'b' THEN t.typispreferred END AS preferred,
+    CASE WHEN t.typtype = 'b' THEN t.typdelim::text END AS delimiter,
+    CASE WHEN t.typtype = 'b' THEN t.typcollation <> 0 END AS collatable,
+    CASE WHEN t.typtype = 'b' AND t.typelem <> 0 THEN format_type(t.typelem, NULL) END AS element,
+    CASE WHEN t.typtype = 'b' THEN NULLIF(t.typsubscript::regprocedure::text, '-') END AS "functions.subscript", --@ >=14
     CASE WHEN t.typtype = 'd' AND l.oid IS NOT NULL
         THEN ARRAY[ln.nspname, l.collname]::text[] END AS collation__id,
     ARRAY(
@@ -66,6 +79,7 @@ SELECT
     NULLIF(r.rngcanonical::regproc::text, '-') AS canonical,
     NULLIF(r.rngsubdiff::regproc::text, '-') AS subtype_diff,
     CASE WHEN r.rngmultitypid <> 0 THEN format_type(r.rngmultitypid, NULL) END AS multirange, --@ >=14
+    CASE WHEN q.typowner <> t.typowner THEN ARRAY[coalesce(qo.rolname, q.typowner::text)]::text[] END AS multirange_owner__id, --@ >=14
     m.description AS comment
 FROM pg_type AS t
 JOIN pg_namespace AS n ON n.oid = t.typnamespace
@@ -75,13 +89,17 @@ LEFT JOIN pg_type AS b ON b.oid = t.typbasetype
 LEFT JOIN pg_collation AS l ON l.oid = t.typcollation AND t.typcollation <> b.typcollation
 LEFT JOIN pg_namespace AS ln ON ln.oid = l.collnamespace
 LEFT JOIN pg_range AS r ON r.rngtypid = t.oid
+LEFT JOIN pg_type AS q ON q.oid = r.rngmultitypid --@ >=14
+LEFT JOIN pg_roles AS qo ON qo.oid = q.typowner --@ >=14
+LEFT JOIN pg_constraint AS k ON k.contypid = t.oid AND k.contypid <> 0 AND k.contype = 'n' --@ >=17
+LEFT JOIN pg_description AS km ON km.objoid = k.oid AND km.classoid = 'pg_constraint'::regclass AND km.objsubid = 0 --@ >=17
 LEFT JOIN pg_opclass AS oc ON oc.oid = r.rngsubopc
 LEFT JOIN pg_namespace AS ocn ON ocn.oid = oc.opcnamespace
 LEFT JOIN pg_collation AS rl ON rl.oid = r.rngcollation
 LEFT JOIN pg_namespace AS rln ON rln.oid = rl.collnamespace
 LEFT JOIN pg_description AS m
     ON m.objoid = t.oid AND m.classoid = 'pg_type'::regclass AND m.objsubid = 0
-WHERE t.oid >= 16384
+WHERE (t.oid >= 16384 OR t.typowner <> 10)
     AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND t.typtype IN ('e', 'd', 'c', 'r', 'p', 'b')
     AND (t.typtype <> 'c' OR c.relkind = 'c')

@@ -1,8 +1,16 @@
 -- kind: view
--- needs: SELECT on pg_class, pg_rewrite, pg_namespace, pg_roles, pg_am, pg_tablespace, pg_depend, pg_description
+-- needs: SELECT on pg_class, pg_rewrite, pg_namespace, pg_roles, pg_am, pg_tablespace, pg_extension, pg_depend, pg_description
 -- since: 13
 -- name: {name}
 -- required: definition
+WITH bound AS (
+    SELECT d.objid, array_agg(ARRAY[e.extname]::text[] ORDER BY e.extname COLLATE "C") AS extensions
+    FROM pg_extension AS e
+    JOIN pg_depend AS d
+        ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+        AND d.classid = 'pg_class'::regclass AND d.deptype = 'x'
+    GROUP BY d.objid
+)
 SELECT
     ARRAY[n.nspname, c.relname]::text[] AS name,
     ARRAY[c.xmin::text, w.xmin::text] AS meta_xmin,
@@ -34,6 +42,7 @@ SELECT
         FROM pg_options_to_table(c.reloptions) AS p
         WHERE p.option_name NOT IN ('security_barrier', 'security_invoker', 'check_option')
     ) || ARRAY(SELECT 'toast.' || r FROM unnest(t.reloptions) AS r) AS options__options,
+    b.extensions AS depends_on__list,
     am.amname::text AS access_method,
     CASE WHEN s.oid IS NOT NULL THEN ARRAY[s.spcname]::text[] END AS tablespace__id,
     m.description AS comment
@@ -42,12 +51,13 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_roles AS o ON o.oid = c.relowner
 LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
 LEFT JOIN pg_rewrite AS w ON w.ev_class = c.oid AND w.rulename = '_RETURN'
+LEFT JOIN bound AS b ON b.objid = c.oid
 LEFT JOIN pg_am AS am ON am.oid = c.relam
 LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
 LEFT JOIN pg_description AS m
     ON m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = 0
 WHERE c.relkind IN ('v', 'm')
-    AND c.oid >= 16384
+    AND (c.oid >= 16384 OR c.relowner <> 10)
     AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
