@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo serve test test-aws lint check format infra lock bench matrix clean actions
+.PHONY: help demo serve test test-aws lint check format infra lock bench matrix clean actions upgrades
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ infra/template.json: infra/template.yaml infra/compile.py $(READY)
 
 actions: $(READY)  ## the packaged list of AWS's actions, from the library that is installed
 	$(BIN)/python infra/actions.py
+
+upgrades: $(READY)  ## the packaged facts of PostgreSQL 13 to 18, from servers that tests/matrix.sh fetched
+	$(BIN)/python infra/upgrades.py
 
 format: $(READY)
 	$(BIN)/ruff format

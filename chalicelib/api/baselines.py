@@ -28,6 +28,7 @@ from chalicelib.kernel.errors import NotFound
 
 if TYPE_CHECKING:
     from chalicelib.api.call import Call
+    from chalicelib.drift.baseline import Baseline as Signed
     from chalicelib.drift.desk import Desk, Target
     from chalicelib.drift.diff import Change
     from chalicelib.drift.finding import Finding
@@ -51,7 +52,7 @@ def show(call: Call, _asked: Empty, target: str) -> Baseline:
     taken = (
         None if now.proposal is None else decide.load(desk, now.proposal.sha256, now.proposal.root)
     )
-    changes = [] if taken is None or base is None else _changes(call, one, base.snapshot, taken)
+    changes = [] if taken is None or base is None else _changes(call, one, base, taken)
     shown = taken or (base.snapshot if base else None)
     return msgspec.structs.replace(
         of(one, now),
@@ -169,9 +170,10 @@ def _version(target: Target, now: State) -> str:
     return version([target.stream, target.approvals, *held])
 
 
-def _changes(call: Call, target: Target, before: Snapshot, after: Snapshot) -> list[Finding]:
+def _changes(call: Call, target: Target, base: Signed, after: Snapshot) -> list[Finding]:
     desk = call.services.desk
-    meanings = Meanings(before, after, steps=MAX_STEPS)
+    before, identity = base.snapshot, base.predicate.identity
+    meanings = Meanings(before, after, steps=MAX_STEPS, identity=identity)
     changes = upgrade.diff(before, after, desk.renders)
     return [_found(desk, target, change, meanings) for change in changes]
 

@@ -77,7 +77,10 @@ def _write_new(path: Path, data: bytes) -> None:
 @app.command("diff")
 def diff_command(before: Side, after: Side, as_json: JsonFlag = False) -> None:
     """Compare two states and judge the difference. Records nothing. Exit 0 equal, 1 not."""
-    old, new = _side(before), _side(after)
+    # One key for both sides: secrets that differ look different, and stay unknown. A file was
+    # written without it.
+    key = _PROCESS_SECRET if is_dsn(before) and is_dsn(after) else None
+    old, new = _side(before, key), _side(after, key)
     rules = _rules()
     meanings = Meanings(old, new)
     found = []
@@ -102,11 +105,10 @@ def diff_command(before: Side, after: Side, as_json: JsonFlag = False) -> None:
     finish(code)
 
 
-def _side(text: str) -> Snapshot:
+def _side(text: str, key: bytes | None) -> Snapshot:
     if is_dsn(text):
         with reading("snapshot") as progress:
-            # One key for both sides: secrets that differ look different, and stay unknown.
-            source = wiring.source(text, settings.PostgresSection(), _conceal(_PROCESS_SECRET))
+            source = wiring.source(text, settings.PostgresSection(), _conceal(key))
             return look(source, progress)[0]
     path = Path(text)
     if path.is_file():

@@ -47,6 +47,7 @@ MAX_DIFF_LINES = 6
 MAX_DIFF_COLUMNS = 36
 MIN_WORDS_COLUMNS = 20  # on however narrow a terminal
 GISTS = ("value", "definition", "type", "form", "version", "command", "by", "policy", "group")
+_WHO = ("membership", "role")  # of which the attributes do not say what comes of it
 OF_AWS = ("iam_", "rds_", "security_group")
 MAX_REASON = 200  # characters of why a policy means more or less
 
@@ -199,15 +200,23 @@ def what(one: Finding) -> Text:
 def change(one: Finding) -> Text:
     """What it was and what it is, on few lines; ``drift show`` has all of it.
 
-    Of a policy, what it lets through now says more than its text.
+    Of a policy, what it lets through now says more than its text; of who is whom, who gains by it.
     """
-    if one.meaning is not None:
+    if one.meaning is not None and one.kind.startswith(OF_AWS):
         reason = (one.meaning.reasons or [""])[0]
         if not reason and one.direction is Direction.NEUTRAL:
             reason = "it means the same"
         if reason:
             said = plain(one.attribute) or one.operation.value
             return Text(f"{said}: {clip(plain(reason), MAX_REASON)}")
+    text = _change(one)
+    if one.meaning is not None and one.meaning.reasons and one.kind in _WHO:
+        text.append("\n" if out().is_terminal else "; ")
+        text.append(clip(plain(one.meaning.reasons[0]), MAX_REASON))
+    return text
+
+
+def _change(one: Finding) -> Text:
     match one.operation.value:
         case "added":
             return Text(f"added{_gist(one.kind, one.after)}{_with(one)}", "green")

@@ -6,7 +6,7 @@ is one fact::
     ["version", 170010]                             the server that was measured
     ["parameter", name, value, unit, source, sort]  as it is built; see Parameter
     ["object", kind, name, {attributes}]            what a new server shows of itself
-    ["extension", name, {attributes}]               one that comes with it, as it installs it
+    ["extension", name, {attributes}, digest]       one that comes with it, and of its members
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ from chalicelib.kernel.errors import Malformed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chalicelib.drift.snapshot import Key, Value
+    from chalicelib.drift.snapshot import Key, Snapshot, Value
 
+MEMBER: Final = "extension_member"
+"""The kind of what belongs to an extension."""
+
+DIGITS: Final = 32  # of a digest, hexadecimal
 MAJORS: Final = (13, 14, 15, 16, 17, 18)
 UNTOUCHED: Final = frozenset({"default", "override", "environment variable"})
 """Sources of values that nobody set. Source: guc.c, GucSource_Names."""
@@ -48,6 +52,7 @@ class Facts(NamedTuple):
     parameters: Mapping[str, Parameter]
     objects: Mapping[Key, Mapping[str, Value]]
     extensions: Mapping[str, Mapping[str, Value]]
+    members: Mapping[str, str]
 
 
 @functools.cache
@@ -59,12 +64,28 @@ def of(major: int) -> Facts | None:
     return parse(file.read_bytes())
 
 
+def members(taken: Snapshot) -> dict[str, str]:
+    """A digest of all that belongs to each extension; in which schema it is makes no difference."""
+    lines: dict[str, list[bytes]] = {}
+    for kind, name in taken.objects:
+        if kind != MEMBER:
+            continue
+        item = taken.objects[kind, name]
+        extension = taken.objects.get(item.parent or ("", ""))
+        if extension is not None:
+            own = f"{extension.attributes.get('schema')}."
+            said = canon.encode([name.replace(own, "@."), dict(item.attributes)])
+            lines.setdefault(extension.name, []).append(said)
+    return {name: canon.sha256(b"\n".join(sorted(said)))[:DIGITS] for name, said in lines.items()}
+
+
 def parse(data: bytes) -> Facts:
     """The facts of a file's bytes. Raises: Malformed, where a line is none."""
     version = 0
     parameters: dict[str, Parameter] = {}
     objects: dict[Key, Mapping[str, Value]] = {}
     extensions: dict[str, Mapping[str, Value]] = {}
+    digests: dict[str, str] = {}
     for number, line in enumerate(data.splitlines(), start=1):
         match canon.decode(line):
             case ["version", int(version)]:
@@ -73,8 +94,8 @@ def parse(data: bytes) -> Facts:
                 parameters[name] = Parameter(value, unit, source, sort)
             case ["object", str(kind), str(name), dict(attributes)]:
                 objects[kind, name] = attributes
-            case ["extension", str(name), dict(attributes)]:
-                extensions[name] = attributes
+            case ["extension", str(name), dict(attributes), str(digest)]:
+                extensions[name], digests[name] = attributes, digest
             case _:
                 raise Malformed(f"line {number} of what was measured is no fact")
-    return Facts(version, parameters, objects, extensions)
+    return Facts(version, parameters, objects, extensions, digests)

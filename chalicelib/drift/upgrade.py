@@ -102,15 +102,23 @@ def server(taken: Snapshot) -> Server | None:
 class Upgrade:
     """What is known of the way from one version to a later one."""
 
-    __slots__ = ("_after", "_before", "_first", "_new", "_old", "_renders", "new", "old")
+    __slots__ = (
+        "_after", "_before", "_first", "_members", "_new", "_old", "_renders", "new", "old",
+    )  # fmt: skip
 
     def __init__(
-        self, before: Snapshot, after: Snapshot, old: Server, new: Server, renders: Renders
+        self,
+        before: Snapshot,
+        after: Snapshot,
+        versions: tuple[Server, Server],
+        renders: Renders,
+        facts: Callable[[int], Facts | None],
     ) -> None:
-        self.old, self.new = old, new
+        self.old, self.new = versions
         self._before, self._after, self._renders = before, after, renders
-        self._old, self._new = measured.of(old.major), measured.of(new.major)
+        self._old, self._new = facts(self.old.major), facts(self.new.major)
         self._first = _first(before) == _first(after) == _FIRST
+        self._members: tuple[dict[str, str], dict[str, str]] | None = None
 
     @property
     def is_major(self) -> bool:
@@ -225,21 +233,35 @@ class Upgrade:
         return before != after and number.sub(str(self.new.major), before) == after
 
     def _extension(self, change: Change, old: Facts, new: Facts) -> str:
-        """4, of an extension that comes with the server: in the whole as either version has it."""
-        was, now = old.extensions.get(change.name), new.extensions.get(change.name)
-        if (
-            change.kind != "extension"
-            or change.operation is not Operation.ALTERED
-            or was is None
-            or now is None
-            or not (self._first and _agree(change, was, now))
-            or any((change.old or {}).get(one) != was.get(one) for one in ("version", "members"))
-            or any((change.new or {}).get(one) != now.get(one) for one in ("version", "members"))
-        ):
+        """4, of an extension that comes with the server: all of it is as either version has it."""
+        name = change.name
+        if change.kind == measured.MEMBER:
+            name = (parent_of(change.new or change.old or {}) or ("", ""))[1]
+        elif change.kind != "extension" or change.operation is not Operation.ALTERED:
+            return ""
+        was, now = old.extensions.get(name), new.extensions.get(name)
+        if was is None or now is None or not (self._first and self._installed(name, old, new)):
+            return ""
+        if change.kind == "extension" and not _agree(change, was, now):
             return ""
         return (
             f"PostgreSQL {self.old.major} comes with its version {was.get('version')}, "
             f"{self.new.major} with {now.get('version')}, and that is what is there"
+        )
+
+    def _installed(self, name: str, old: Facts, new: Facts) -> bool:
+        """Whether an extension is on either side the one that comes with the server."""
+        if self._members is None:
+            self._members = (measured.members(self._before), measured.members(self._after))
+        sides = (
+            (self._before, old, self._members[0]),
+            (self._after, new, self._members[1]),
+        )
+        return all(
+            (item := taken.objects.get(("extension", name))) is not None
+            and item.attributes.get("version") == facts.extensions[name].get("version")
+            and members.get(name, "") == facts.members[name]
+            for taken, facts, members in sides
         )
 
     def _as_made(self, change: Change, old: Facts, new: Facts) -> str:
@@ -287,12 +309,17 @@ class Upgrade:
         return self._renders(change, self.old.major, self.new.major)
 
 
-def find(before: Snapshot, after: Snapshot, renders: Renders = untold) -> Upgrade | None:
+def find(
+    before: Snapshot,
+    after: Snapshot,
+    renders: Renders = untold,
+    facts: Callable[[int], Facts | None] = measured.of,
+) -> Upgrade | None:
     """The upgrade between two snapshots; None, where the version did not rise, or is not told."""
     old, new = server(before), server(after)
     if old is None or new is None or new.number <= old.number:
         return None
-    return Upgrade(before, after, old, new, renders)
+    return Upgrade(before, after, (old, new), renders, facts)
 
 
 def diff(before: Snapshot, after: Snapshot, renders: Renders = untold) -> list[Change]:
@@ -349,16 +376,6 @@ def _only_in(
     )
 
 
-def _libc(_change: Change, _before: Snapshot, _after: Snapshot) -> Value:
-    """Before 15 a database had the locales of the C library."""
-    return "libc"
-
-
-def _may_set(_change: Change, _before: Snapshot, _after: Snapshot) -> Value:
-    """Before 16 every member could SET ROLE."""
-    return True
-
-
 def _inherits(change: Change, before: Snapshot, after: Snapshot) -> Value:
     """Before 16 a membership was inherited where its member inherits. Source: GRANT, release 16."""
     member = parent_of(change.new or {})
@@ -381,7 +398,7 @@ _ARRIVED: Final[
     dict[tuple[str, str], tuple[int, Callable[[Change, Snapshot, Snapshot], Value]]]
 ] = {
     ("type", "multirange"): (14, _multirange),
-    ("database", "locale_provider"): (15, _libc),
-    ("membership", "set"): (16, _may_set),
+    ("database", "locale_provider"): (15, lambda *_: "libc"),  # before, there was no other
+    ("membership", "set"): (16, lambda *_: True),  # before, every member could
     ("membership", "inherit"): (16, _inherits),
 }

@@ -65,6 +65,14 @@ class Token(NamedTuple):
     end: int
 
 
+class _Statement(msgspec.Struct):
+    stmt: dict[str, Any] = {}
+
+
+class _Answer(msgspec.Struct):
+    stmts: list[_Statement] = []
+
+
 def parse(
     text: str | bytes, *, parser: Callable[[str], str] = parser.parse_sql_json
 ) -> Parsed | Refused:
@@ -83,12 +91,12 @@ def parse(
     if _too_deep(answer):
         return Refused(Reason.TOO_DEEP)
     try:
-        statements = msgspec.json.decode(answer)["stmts"]
+        statements = msgspec.json.decode(answer, type=_Answer).stmts
     except RecursionError:
         return Refused(Reason.TOO_DEEP)
-    except (msgspec.DecodeError, UnicodeError, KeyError, TypeError) as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         return Refused(Reason.NOT_SQL, str(error)[:200])
-    return Parsed(source, [one.get("stmt", {}) for one in statements])
+    return Parsed(source, [one.stmt for one in statements])
 
 
 def tokens(

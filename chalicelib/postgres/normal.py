@@ -22,18 +22,19 @@ if TYPE_CHECKING:
     from chalicelib.postgres.grammar import Token
     from chalicelib.postgres.restored import Node
 
+RAW: Final = "raw"  # the attribute that lists those whose text is not certain
 MAX_CHARACTERS: Final = 64 * 1024
 MAX_PASSES: Final = 8  # one for each level of what contains another
 
 # What stands before and behind a text to make it a statement.
 FRAMES: Final[dict[str, tuple[str, str]]] = {
     "statement": ("", ""),
-    "expression": ("SELECT (", ") AS x"),
+    "expression": ("SELECT ARRAY[", "] AS x"),
+    "pretty": ("SELECT ARRAY[", "] AS x"),  # an expression with few parentheses
     "constraint": ("ALTER TABLE x ADD ", ""),
     "partition": ("CREATE TABLE x (y integer) PARTITION BY ", ""),
     "arguments": ("CREATE FUNCTION x(", ") LANGUAGE sql"),
     "routine": ("CREATE FUNCTION x() LANGUAGE sql ", ""),
-    "statistics": ("", ""),
 }
 # Where these end, an output column has ended. Source: gram.y, simple_select and insert_rest
 _CLAUSES: Final = frozenset(
@@ -63,13 +64,19 @@ def normal(kind: str, text: str) -> tuple[str, bool]:
         "])::" in text
         or "(- " in text
         or " ON TRUE" in text
-        or ("::" in text and text.find("SELECT", 8) > 0)
+        or ("::" in text and text.find("SELECT", 8 if kind == "statement" else 0) >= 0)
         or ((text.count(" AND ") > 1 or text.count(" OR ") > 1) and _chained(text))
         or (kind == "routine" and ("SELECT" in text or "RETURNING" in text))
-        or (kind == "statistics" and ("]::" in text or "- " in text))
+        or (kind == "pretty" and ("]::" in text or "- " in text))
     ):
         return text, True
     return _rewritten(kind, text)
+
+
+def several(kind: str, texts: list[str]) -> tuple[list[str], bool]:
+    """The same of each."""
+    found = [normal(kind, text) for text in texts]
+    return [text for text, _ in found], all(certain for _, certain in found)
 
 
 def _chained(text: str) -> bool:
@@ -101,6 +108,8 @@ def _rewritten(kind: str, text: str) -> tuple[str, bool]:
     try:
         result = _restored(f"{before}{text}{after}", routine=routine).decode()
     except (UnsureError, KeyError, ValueError, IndexError, RecursionError):
+        return text, False
+    if not (result.startswith(before) and result.endswith(after)):
         return text, False
     return result[len(before) : len(result) - len(after)], True
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from chalicelib.drift.snapshot import Key, Object
 from chalicelib.kernel import canon
 from chalicelib.kernel.names import identifier, qualified
+from chalicelib.postgres import normal
 from chalicelib.postgres.text import listed
 
 if TYPE_CHECKING:
@@ -57,14 +58,15 @@ class Reader:
         given = [one for one in at.items() if not one[0].startswith(("name", "meta_"))]
         self._plain = [column for column, _ in given if "__" not in column and "." not in column]
         self._values = _getter([at[column] for column in self._plain])
-        self._others = [
-            (index, *_taken(column)) for column, index in given if column not in self._plain
-        ]
+        others = [(index, *_taken(column)) for column, index in given if column not in self._plain]
+        self._others = [one for one in others if one[3] not in normal.FRAMES]
+        self._texts = sorted((one[1], one[0], one[3]) for one in others if one[3] in normal.FRAMES)
 
     def objects(self, rows: Iterable[Row]) -> list[Object]:
         """Their objects. Raises: IncompleteError, where a required column is NULL."""
         kind, plain, values, others = self._statement.kind, self._plain, self._values, self._others
         name_of, parent_of, encode = self._name, self._of, canon.encode_plain
+        texts = self._texts
         found: list[Object] = []
         for row in rows:
             if any(row[index] is None for index in self._required):
@@ -79,6 +81,12 @@ class Reader:
             for index, alias, inner, suffix in others:
                 if (value := row[index]) is not None and value != []:
                     self._add(attributes, alias, inner, self._converted(suffix, value, row))
+            for alias, index, suffix in texts:
+                if (value := row[index]) is not None and value != []:
+                    one_form = normal.several if isinstance(value, list) else normal.normal
+                    attributes[alias], certain = one_form(suffix, value)
+                    if not certain:
+                        attributes.setdefault(normal.RAW, []).append(alias)
             name = name_of(row)
             found.append(Object.of_line(kind, name, encode([kind, name, attributes])))
         return found
@@ -197,6 +205,7 @@ def _mappings(rows: list[list[str]]) -> list[str]:
     return [f"{token}: {', '.join(several)}" for token, several in found.items()]
 
 
+# A suffix of normal.FRAMES is a definition's: its text takes its one form.
 CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
     "acl": _privileges,
     "id": lambda parts: qualified(*parts),  # one identifier in its parts

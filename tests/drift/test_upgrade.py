@@ -63,9 +63,7 @@ def test_the_version_itself_comes_from_the_upgrade():
         "server_version_num": {"upgrade": True},
     }
     found = upgrade.find(before, after)
-    assert {found.reason(one) for one in changes} == {
-        "the server was upgraded from 15.18 to 17.10"
-    }
+    assert {found.reason(one) for one in changes} == {"the server was upgraded from 15.18 to 17.10"}
 
 
 @pytest.mark.parametrize("text", ["16.9", "17.1", "17.100", "devel", ""])
@@ -74,7 +72,9 @@ def test_a_version_that_contradicts_its_number_is_not_explained(text):
     assert not any(one.context for one in changes)
 
 
-@pytest.mark.parametrize("number", ["", "17", "17001x", "１７００１０", "1700100"])
+@pytest.mark.parametrize(
+    "number", ["", "17", "17001x", "\uff11\uff17\uff10\uff10\uff11\uff10", "1700100"]
+)
 def test_a_number_that_is_none_is_no_upgrade(number):
     after = taken(NEW)
     broken = [*after.objects.values()]
@@ -184,9 +184,9 @@ def path(name, text):
         ("/etc/postgresql/15/main/pg_hba.conf", "/etc/postgresql/17/main/pg_hba.conf", True),
         ("/data/pg15/pg_hba.conf", "/data/pg17/pg_hba.conf", True),
         ("/etc/postgresql/15/main/pg_hba.conf", "/etc/postgresql/17/main/pg_hba2.conf", False),
-        ("/etc/postgresql/15/main/pg_hba.conf", "/tmp/17/main/pg_hba.conf", False),
+        ("/etc/postgresql/15/main/pg_hba.conf", "/srv/17/main/pg_hba.conf", False),
         ("/data/115/pg_hba.conf", "/data/117/pg_hba.conf", False),
-        ("/data/pg_hba.conf", "/tmp/pg_hba.conf", False),
+        ("/data/pg_hba.conf", "/srv/pg_hba.conf", False),
     ],
 )
 def test_a_path_is_explained_where_it_differs_in_the_number_alone(old, new, explained):
@@ -306,23 +306,68 @@ def test_attributes_that_the_old_version_does_not_tell():
     assert across(database(locale_provider="icu"), database(locale_provider="libc")) == ""
 
 
-def extension(major, **more):
-    return Object("extension", "hstore", {**measured.of(major).extensions["hstore"], **more})
+def hstore(version, *bodies, schema="public", **more):
+    """An extension, and a member for each of the bodies."""
+    functions = [
+        Object(
+            "extension_member",
+            f"function {schema}.f{number}({schema}.hstore)",
+            {"of": "extension hstore", "digest": body},
+        )
+        for number, body in enumerate(bodies)
+    ]
+    rest = {"schema": schema, "owner": "ana", "version": version, **more}
+    return [Object("extension", "hstore", rest), *functions]
+
+
+def facts(major):
+    """Of servers that come with hstore: 1.7 has one function, 1.8 two and another first one."""
+    comes = {15: hstore("1.7", "a"), 17: hstore("1.8", "b", "c")}[major]
+    digests = measured.members(build(comes))
+    known = {"hstore": {"version": comes[0].attributes["version"]}}
+    return measured.of(major)._replace(extensions=known, members=digests)
+
+
+def of_extension(before, after):
+    old, new = taken(OLD, *before), taken(NEW, *after)
+    found = upgrade.find(old, new, facts=facts)
+    return {
+        (one.name, one.attribute): bool(found.reason(one))
+        for one in upgrade.diff(old, new)
+        if not one.name.startswith("server_version")
+    }
 
 
 def test_an_extension_of_the_servers_own_is_explained_where_nothing_in_it_was_replaced():
-    old, new = taken((130023, "13.23"), extension(13)), taken(NEW, extension(17))
-    found = reasons(old, new)
-    assert {attribute for _, _, attribute in found} == {"members", "version"}
-    assert all(found.values())
-    replaced = taken(NEW, extension(17, members="94 objects, sha256 0123456789abcdef"))
-    assert not any(reasons(old, replaced).values())
-    earlier = taken((130023, "13.23"), extension(13, members="94 objects, sha256 0123456789abcdef"))
-    assert not any(reasons(earlier, new).values())
-    older = taken((130023, "13.23"), extension(13, version="1.6"))
-    assert not any(reasons(older, new).values())
-    owned = reasons(old, taken(NEW, extension(17, owner="mallory")))
-    assert owned[("extension", "hstore", "owner")] == ""
+    first, second = (f"function public.f{number}(public.hstore)" for number in (0, 1))
+    found = of_extension(hstore("1.7", "a"), hstore("1.8", "b", "c"))
+    assert found == {("hstore", "version"): True, (first, "digest"): True, (second, ""): True}
+    elsewhere = of_extension(
+        hstore("1.7", "a", schema="app"), hstore("1.8", "b", "c", schema="app")
+    )
+    assert all(elsewhere.values())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (hstore("1.7", "a"), hstore("1.8", "b", "evil")),
+        (hstore("1.7", "a"), hstore("1.8", "b")),
+        (hstore("1.7", "a"), hstore("1.8", "b", "c", "evil")),
+        (hstore("1.7", "evil"), hstore("1.8", "b", "c")),
+        (hstore("1.6", "a"), hstore("1.8", "b", "c")),
+        (hstore("1.7", "a"), hstore("1.9", "b", "c")),
+        (hstore("1.7", "a"), []),
+        ([], hstore("1.8", "b", "c")),
+    ],
+)
+def test_an_extension_in_which_anything_is_not_the_servers_is_not_explained(before, after):
+    assert not any(of_extension(before, after).values())
+
+
+def test_whom_an_extension_belongs_to_is_not_of_its_version():
+    found = of_extension(hstore("1.7", "a"), hstore("1.8", "b", "c", owner="mallory"))
+    assert [key for key, explained in found.items() if not explained] == [("hstore", "owner")]
 
 
 def view(text):
@@ -448,7 +493,7 @@ def test_a_scan_after_an_upgrade_lowers_what_is_explained_and_nothing_else(desk,
         ("event_triggers", ""): low,
         ("bob in dba", "inherit"): low,
         ("bob in dba", "set"): low,
-        ("public.t", "row_security"): ("table.row_security.off", Severity.CRITICAL),
+        ("public.t", "row_security"): ("table.row_security", Severity.CRITICAL),
     }
 
 
@@ -494,7 +539,7 @@ def test_each_change_that_is_left_comes_with_what_a_person_can_do(desk, upgraded
     for old, new in [
         *HIDDEN,
         (setting("promote_trigger_file", "/x", "configuration file"), None),
-        (extension(15, members="x"), extension(17)),
+        (hstore("1.7")[0], hstore("1.8")[0]),
     ]:
         [change, *_] = [
             one

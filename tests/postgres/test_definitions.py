@@ -50,12 +50,18 @@ IN_TEMPORARY = (
     "CREATE TEXT SEARCH TEMPLATE {1}.t (LEXIZE = dsimple_lexize)",
 )
 
+OF_WHAT_STAYS = (
+    "CREATE OPERATOR {1}.=+= (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4pl)",
+    "CREATE STATISTICS {1}.kept ON a, b FROM public.kept",
+)
+
 
 def test_what_is_temporary_is_left_out(database):
     with psycopg.connect(database.dsn, autocommit=True) as other:
         other.execute("CREATE TEMP TABLE t (a integer, b integer)")
         other.execute("CREATE TYPE pg_temp.pair AS (a integer)")
-        for statement in IN_TEMPORARY:
+        other.execute("CREATE TABLE public.kept (a integer, b integer)")
+        for statement in (*IN_TEMPORARY, *OF_WHAT_STAYS):
             other.execute(statement.format("pg_temp.pair", "pg_temp"))
         assert seen(database) == set()
 
@@ -70,6 +76,14 @@ def test_what_is_made_of_temporary_types_is_left_out(database):
             "CREATE CAST (pg_temp.pair AS integer) WITH FUNCTION pg_temp.one(pg_temp.pair)"
         )
         other.execute("CREATE STATISTICS public.s ON a, b FROM t")
+        other.execute(
+            "CREATE FUNCTION public.f(internal) RETURNS internal LANGUAGE internal IMMUTABLE"
+            " AS 'textout'"
+        )
+        other.execute(
+            "CREATE TRANSFORM FOR pg_temp.pair LANGUAGE plpgsql"
+            " (FROM SQL WITH FUNCTION f(internal))"
+        )
         assert seen(database) == set()
 
 

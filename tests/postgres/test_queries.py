@@ -18,7 +18,7 @@ def test_a_file_gives_plain_sql_for_every_version(name, major):
     assert statement.sha256 == canon.sha256(statement.sql.encode())
     assert "--" not in statement.sql
     assert statement.needs
-    assert statement.since == 13
+    assert statement.since in {13, 15}
     assert "information_schema" not in statement.sql
 
 
@@ -55,9 +55,31 @@ def test_a_grantor_that_is_gone_has_an_empty_name():
 def test_schemas_that_come_and_go_are_told_by_one_pattern_everywhere():
     for name in (*queries.kinds(), *queries.SUPPORT):
         text = queries.load(name, 18).sql
-        patterns = set(re.findall(r"~ '([^']*)'", text))
+        patterns = set(re.findall(r"nspname !?~ '([^']*)'", text))
         assert patterns <= {"^pg_(toast_)?temp_[0-9]+$"}, name
         assert not re.search(r"nspname (LIKE|!~~)", text), name
+
+
+def test_a_line_that_lacks_a_catalogue_is_there_where_this_is_closed():
+    closed = queries.load("role", 18, unreadable=["pg_authid"])
+    assert closed.closed
+    assert "pg_authid" not in closed.sql.replace("'pg_authid'::regclass", "")
+    assert "JOIN pg_authid" in queries.load("role", 18).sql
+    assert not queries.load("role", 18).closed
+
+
+@pytest.mark.parametrize(("major", "hidden"), [(13, 3), (14, 1), (18, 1)])
+def test_what_a_closed_catalogue_hides_is_told_by_version(major, hidden):
+    found = queries.load("subscription", major, unreadable=["pg_subscription"])
+    assert len(found.hides) == hidden
+    assert set(found.hides) >= {"conninfo"}
+
+
+def test_what_is_closed_to_ordinary_roles_may_be_signed_for():
+    reads = {name: queries.load(name, 18, unreadable=queries.GUARDED) for name in queries.kinds()}
+    closed = {name for name, one in reads.items() if one.closed}
+    assert closed == {name for name, one in reads.items() if one.optional}
+    assert len(closed) == len(queries.GUARDED)
 
 
 def test_a_line_that_reads_two_catalogues_goes_with_either():

@@ -1,4 +1,5 @@
 """Random schemas: SQL that the server accepts more often than not, rich in what it prints oddly."""
+# ruff: noqa: E501 - patterns of SQL are read in one line
 
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ TYPES = (
     "CREATE DOMAIN word AS varchar(20)",
     "CREATE DOMAIN positive AS integer CHECK (VALUE > (OPERATOR(pg_catalog.-) 1))",
     "CREATE FUNCTION whole(text[]) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1'",
-    "CREATE FUNCTION trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'",
+    "CREATE FUNCTION changing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'",
 )
 TABLES = (
     f"CREATE TABLE t ({COLUMNS})",
@@ -31,17 +32,15 @@ def _sql(*patterns, **parts):
     def filled(pattern):
         names = [field.partition("}")[0] for field in pattern.split("{")[1:]]
         drawn = st.tuples(*(parts[name.rstrip("0123456789")] for name in names))
-        return drawn.map(
-            lambda values: pattern.format(**dict(zip(names, values, strict=True)))
-        )
+        return drawn.map(lambda values: pattern.format(**dict(zip(names, values, strict=True))))
 
     return st.sampled_from(patterns).flatmap(filled)
 
 
 literals = st.sampled_from(NASTY).map(lambda text: f"'{text}'")
 numbers = st.sampled_from(
-    ["0", "1", "-1", "OPERATOR(pg_catalog.-) 1", "OPERATOR(pg_catalog.-) 0", "2147483647", "- (- 5)"]
-    + ["OPERATOR(pg_catalog.-) (OPERATOR(pg_catalog.-) 7)", "+ 3", "(SELECT -4)", "(SELECT 5)"]
+    ["0", "1", "-1", "OPERATOR(pg_catalog.-) 1", "OPERATOR(pg_catalog.-) 0", "2147483647", "- (- 5)",
+     "OPERATOR(pg_catalog.-) (OPERATOR(pg_catalog.-) 7)", "+ 3", "(SELECT -4)", "(SELECT 5)"]
 )  # fmt: skip
 fractions = st.sampled_from(
     ["1.5", "-1.50", "OPERATOR(pg_catalog.-) 1.5", "OPERATOR(pg_catalog.-) 0.0", "1e3", "-2147483649"]
@@ -67,7 +66,7 @@ of_text = st.recursive(
     lambda inner: _sql(
         "({a1} || {a2})", "upper({a1})", "({a1})::varchar", "({a1})::text", "({a1})::char(3)", "({a1})::word",
         "COALESCE({a1}, 'x')", "CASE WHEN b THEN {a1} ELSE 'y' END", "(SELECT {l1})", "(SELECT w FROM u WHERE v = {a1})",
-        "(SELECT {l1} UNION SELECT v FROM u)", "NULLIF({a1}, {a2})", "({a1} COLLATE \"C\")", "(ARRAY[{a1}, {a2}])[1]",
+        "(SELECT {l1} UNION SELECT v FROM u)", "NULLIF({a1}, {a2})", '({a1} COLLATE "C")', "(ARRAY[{a1}, {a2}])[1]",
         "array_to_string(ARRAY[{a1}, 'z'::varchar], ',')",
         a=inner, l=literals,
     ),
@@ -90,7 +89,7 @@ of_boolean = st.recursive(
         "{i1} IN (SELECT -1 UNION SELECT k FROM u)", "{t1} IN (SELECT {l1})", "(i, w) = (SELECT -1, {l1})",
         "EXISTS (SELECT 1 FROM u NATURAL LEFT JOIN lone)", "EXISTS (SELECT 1 FROM u JOIN lone ON true)",
         "{i1} = (SELECT max(q.a) FROM (SELECT -1 UNION ALL SELECT {i2}) q (a))", "{i1} = ANY (VALUES (-1), (2))",
-        "{t1} = ({l1} COLLATE \"C\")", "'a' = ANY (ARRAY[{l1} COLLATE \"C\", 'x'::varchar])",
+        '{t1} = ({l1} COLLATE "C")', "'a' = ANY (ARRAY[{l1} COLLATE \"C\", 'x'::varchar])",
         t=of_text, l=literals, i=of_integer, f=fractions, r=arrays,
     ),
     lambda inner: _sql("({a1} AND {a2})", "({a1} OR {a2})", "NOT ({a1})", "({a1}) IS NOT TRUE", a=inner),
@@ -99,82 +98,58 @@ of_boolean = st.recursive(
 expressions = st.one_of(of_boolean, of_text, of_integer, arrays)
 
 JOINS = ("CROSS JOIN", "JOIN", "LEFT JOIN", "FULL JOIN", "RIGHT JOIN", "NATURAL LEFT JOIN")
+CONDITIONS = ("true", "lone.zz = t.i", "lone.zz = -1", "t.v IN ('a', 'b')")
+FRAMES = (
+    "<>", "WITH q AS (<>) SELECT * FROM q", "SELECT * FROM (<>) q", "SELECT 1 AS one WHERE EXISTS (<>)",
+    "SELECT x0 AS a FROM (<>) q GROUP BY ROLLUP (x0)", "SELECT DISTINCT ON (x0) * FROM (<>) q",
+    "SELECT q.*, count(*) OVER (PARTITION BY x0 ORDER BY x0 ROWS 1 PRECEDING) FROM (<>) q",
+    "(<>) UNION ALL (<>)", "SELECT (SELECT x0 FROM (<>) q LIMIT 1) IS NULL AS n",
+)  # fmt: skip
 
 
 @st.composite
 def views(draw):
     """A SELECT over the tables."""
-    condition = draw(of_boolean)
     join = draw(st.sampled_from(JOINS))
-    on = "" if join.startswith(("CROSS", "NATURAL")) else " ON " + draw(
-        st.sampled_from(["true", "lone.zz = t.i", "lone.zz = -1", "t.v IN ('a', 'b')"])
-        if join not in {"FULL JOIN"}
-        else st.sampled_from(["true", "lone.zz = t.i"])
-    )
+    on = "" if join.startswith(("CROSS", "NATURAL")) else " ON " + draw(st.sampled_from(CONDITIONS))
     values = ", ".join(f"({draw(expressions)}) AS x{n}" for n in range(draw(st.integers(1, 3))))
-    body = f"SELECT {values} FROM t {join} lone{on} WHERE {condition}"
-    frame = draw(
-        st.sampled_from(
-            [
-                "{}", "WITH q AS ({}) SELECT * FROM q", "SELECT * FROM ({}) q", "SELECT 1 AS one WHERE EXISTS ({})",
-                "SELECT x0 AS a FROM ({}) q GROUP BY ROLLUP (x0)", "SELECT DISTINCT ON (x0) * FROM ({}) q",
-                "SELECT q.*, count(*) OVER (PARTITION BY x0 ORDER BY x0 ROWS 1 PRECEDING) FROM ({}) q",
-                "SELECT ({}) IS NULL AS n" if " AS x1" not in values else "{}",
-            ]
-        )
-    )  # fmt: skip
-    return frame.format(body.replace("{", "{{").replace("}", "}}")) if "{" not in body else body
+    body = f"SELECT {values} FROM t {join} lone{on} WHERE {draw(of_boolean)}"
+    return draw(st.sampled_from(FRAMES)).replace("<>", body)
+
+
+OBJECTS = (
+    ("ALTER TABLE t ADD CONSTRAINT k{} CHECK (<>)", of_boolean),
+    ("CREATE TABLE d{} (x text DEFAULT (<>))", expressions),
+    ("CREATE TABLE e{} (x integer DEFAULT <>)", of_integer),
+    ("CREATE INDEX i{} ON t ((<>))", expressions),
+    ("CREATE INDEX j{} ON t (i) WHERE <>", of_boolean),
+    ("CREATE POLICY p{} ON t USING (<>)", of_boolean),
+    ("CREATE STATISTICS s{} ON i, (<>) FROM t", of_boolean),
+    (f"CREATE TABLE g{{}} ({COLUMNS}, g text GENERATED ALWAYS AS (<>) STORED)", of_text),
+    (f"CREATE TABLE h{{}} ({COLUMNS}) PARTITION BY LIST ((<>))", of_integer),
+    (
+        "CREATE RULE r{} AS ON INSERT TO u WHERE new.v IN ('a', 'b') DO ALSO UPDATE t SET i = -1 WHERE <>",
+        of_boolean,
+    ),
+    (
+        "CREATE TRIGGER t{} BEFORE UPDATE ON u FOR EACH ROW WHEN (new.v IN (<>, 'b') AND old.i = (OPERATOR(pg_catalog.-) 1)) EXECUTE FUNCTION changing()",
+        literals,
+    ),
+    (
+        "CREATE FUNCTION f{}(a integer DEFAULT OPERATOR(pg_catalog.-) 1, a2 varchar DEFAULT 'x') RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT <> FROM t; SELECT $2; SELECT -1; END",
+        expressions,
+    ),
+    ("CREATE DOMAIN o{} AS varchar DEFAULT <> CHECK (VALUE IN (<>, 'b'))", literals),
+    ("CREATE VIEW v{} AS <>", views()),
+    ("CREATE MATERIALIZED VIEW w{} AS <> WITH NO DATA", views()),
+)
 
 
 @st.composite
 def schemas(draw):
     """Statements that make a schema; those that the server refuses are to be left out."""
-    made = []
-    for n in range(draw(st.integers(3, 8))):
-        made += [
-            draw(
-                st.one_of(
-                    of_boolean.map(lambda e, n=n: f"ALTER TABLE t ADD CONSTRAINT k{n} CHECK ({e})"),
-                    expressions.map(lambda e, n=n: f"CREATE TABLE d{n} (x text DEFAULT ({e}))"),
-                    of_integer.map(lambda e, n=n: f"CREATE TABLE e{n} (x integer DEFAULT {e})"),
-                    expressions.map(lambda e, n=n: f"CREATE INDEX i{n} ON t (({e}))"),
-                    of_boolean.map(lambda e, n=n: f"CREATE INDEX j{n} ON t (i) WHERE {e}"),
-                    of_boolean.map(lambda e, n=n: f"CREATE POLICY p{n} ON t USING ({e})"),
-                    of_boolean.map(lambda e, n=n: f"CREATE STATISTICS s{n} ON i, ({e}) FROM t"),
-                    of_text.map(
-                        lambda e, n=n: (
-                            f"CREATE TABLE g{n} ({COLUMNS}, g text GENERATED ALWAYS AS ({e}) STORED)"
-                        )
-                    ),
-                    of_integer.map(
-                        lambda e, n=n: f"CREATE TABLE h{n} ({COLUMNS}) PARTITION BY LIST (({e}))"
-                    ),
-                    of_boolean.map(
-                        lambda e, n=n: (
-                            f"CREATE RULE r{n} AS ON INSERT TO u WHERE new.v IN ('a', 'b') "
-                            f"DO ALSO UPDATE t SET i = -1 WHERE {e}"
-                        )
-                    ),
-                    literals.map(
-                        lambda e, n=n: (
-                            f"CREATE TRIGGER t{n} BEFORE UPDATE ON u FOR EACH ROW WHEN (new.v IN ({e}, 'b')"
-                            " AND old.i <> (OPERATOR(pg_catalog.-) 1)) EXECUTE FUNCTION trigger()"
-                        )
-                    ),
-                    expressions.map(
-                        lambda e, n=n: (
-                            f"CREATE FUNCTION f{n}(a integer DEFAULT -1, a2 varchar DEFAULT 'x') "
-                            f"RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT {e} FROM t; SELECT $1; SELECT -1; END"
-                        )
-                    ),
-                    literals.map(
-                        lambda e, n=n: (
-                            f"CREATE DOMAIN m{n} AS varchar DEFAULT {e} CHECK (VALUE IN ({e}, 'b'))"
-                        )
-                    ),
-                    views().map(lambda e, n=n: f"CREATE VIEW v{n} AS {e}"),
-                    views().map(lambda e, n=n: f"CREATE MATERIALIZED VIEW m{n} AS {e} WITH NO DATA"),
-                )
-            )
-        ]
-    return made
+    chosen = draw(st.lists(st.sampled_from(OBJECTS), min_size=5, max_size=30))
+    return [
+        pattern.replace("{}", str(n)).replace("<>", draw(inside))
+        for n, (pattern, inside) in enumerate(chosen)
+    ]

@@ -141,13 +141,10 @@ def entry(of: Effective, thing: Key, privilege: str, place: int) -> str:
     if kind in {ROLE, CLUSTER}:
         return "of its own"
     owner = of.inputs.owners.get(thing)
-    by: list[str] = []
-    for who, what, given in of.inputs.acl(thing):
-        if who == grantee and what == privilege:
-            by += given.by
-    if by:
+    given = of.inputs.given(thing, grantee, privilege)
+    if given is not None:
         to = " to PUBLIC" if grantee == PUBLIC else ""
-        return f"granted{to} by {', '.join(by)}"
+        return f"granted{to} by {', '.join(given.by)}"
     if owner is not None and owner.name == grantee:
         return "as its owner"
     if grantee in wide(kind, privilege, of.inputs.major):
@@ -159,6 +156,7 @@ def entry(of: Effective, thing: Key, privilege: str, place: int) -> str:
 def privileges_of(of: Effective, role: str, *, public: bool = True) -> Iterator[Right]:
     """Everything that a role may, in the order of objects. ``public``: what everybody may, too.
 
+    What everybody may on objects of the server's own is said of PUBLIC alone.
     Of a superuser one line says it. Raises: KeyError, where no role is named so.
     """
     place = of.roll.find(role)
@@ -171,9 +169,10 @@ def privileges_of(of: Effective, role: str, *, public: bool = True) -> Iterator[
     yield from _own(of, seeker, role)
     near = of.near(seeker.reach if public or place == EVERYBODY else seeker.reach & ~1)
     for thing in sorted(near):
+        shared = public and of.is_whole(thing)
         for privilege in of.offered(thing):
             found = _right(of, seeker, role, thing, privilege)
-            if found is not None and (public or not _everybody(of, seeker, thing, privilege)):
+            if found is not None and (shared or not _everybody(of, seeker, thing, privilege)):
                 yield found
 
 

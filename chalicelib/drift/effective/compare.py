@@ -64,6 +64,7 @@ def sides(before: Snapshot, after: Snapshot, database: str = "") -> tuple[Effect
     for name in PREDEFINED:
         roll.place(name)
     old, new = (Effective(one, roll) for one in inputs)
+    new.share(old, frozenset(_touched(old, new)))
     return old, new
 
 
@@ -75,12 +76,29 @@ def compare(before: Snapshot, after: Snapshot, database: str = "") -> Comparison
     old, new = sides(before, after, database)
     gained: list[Cell] = []
     lost: list[Cell] = []
+    alike: dict[tuple[int, ...], tuple[list[Cell], list[Cell]]] = {}
     for thing in _changed(old, new):
         for privilege in sorted({*old.offered(thing), *new.offered(thing)}):
-            was, now = (known(one, thing, privilege, old, new) for one in (old, new))
-            for found, more, less in ((gained, now, was), (lost, was, now)):
-                found.extend(cells(thing, privilege, differing(more, less), (old, new)))
+            key = _masks(old, new, thing, privilege)
+            if key not in alike or not key:
+                was, now = (known(one, thing, privilege, old, new) for one in (old, new))
+                alike[key] = (
+                    list(cells(thing, privilege, differing(now, was), (old, new))),
+                    list(cells(thing, privilege, differing(was, now), (old, new))),
+                )
+            for found, template in zip((gained, lost), alike[key], strict=True):
+                found.extend((how, roles, thing, privilege) for how, roles, *_ in template)
     return Comparison(rectangles(gained), rectangles(lost), (old, new))
+
+
+def _masks(old: Effective, new: Effective, thing: Key, privilege: str) -> tuple[int, ...]:
+    """What decides who may, where that is its entries alone; else nothing."""
+    if not (old.is_whole(thing) and new.is_whole(thing)):
+        return ()
+    sides = (old.acl(thing), new.acl(thing))
+    return tuple(
+        mask for one in sides for mask in (one.held.get(privilege, 0), one.option.get(privilege, 0))
+    )
 
 
 def cells(

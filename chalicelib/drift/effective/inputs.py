@@ -170,6 +170,11 @@ class Inputs:
                 if (found := given(value)) is not None:
                     yield grantee, privilege, found
 
+    def given(self, thing: Key, grantee: str, privilege: str) -> Given | None:
+        """How one grantee was given one privilege, if there is such an entry."""
+        key = self.entries.get(thing, {}).get(grantee)
+        return None if key is None else given(self.snapshot.objects[key].attributes.get(privilege))
+
     def lacks(self, thing: Key) -> dict[str, frozenset[str]]:
         """Of an object of the server or an extension: what grantees had, and lost."""
         return {
@@ -198,6 +203,10 @@ def given(value: Any) -> Given | None:
     """A privilege as a snapshot has it: a list of ``by NAME``, some with grant option."""
     if not isinstance(value, list) or not value or not str(value[0]).startswith(_BY):
         return None
+    if len(value) == 1:
+        [one] = value
+        name = one[len(_BY) :].removesuffix(_GRANTABLE)
+        return Given((name,), len(name) + len(_BY) != len(one))
     by = [str(one).removeprefix(_BY) for one in value]
     grantable = any(one.endswith(_GRANTABLE) for one in by)
     return Given(tuple(sorted({one.removesuffix(_GRANTABLE) for one in by})), grantable)

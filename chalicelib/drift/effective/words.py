@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OWNERSHIP: Final = "ownership"  # what an owner may beside privileges: alter, drop, grant
 MAX_NAMED: Final = 3  # objects that a sentence names
+MAX_ALIKE: Final = 3  # sentences of the same privileges, for other roles
 
 _ORDER: Final = (
     CLUSTER,
@@ -40,18 +41,33 @@ _KINDS: Final = {"foreign_data_wrapper": "foreign data wrapper", "large_object":
 
 def sentences(several: Iterable[Rectangle], names: Sequence[str], *, came: bool) -> list[str]:
     """A sentence for each kind of each rectangle, what matters most first. ``came``: or lost."""
-    found: list[tuple[tuple[int, int, int], str]] = []
+    grouped: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, list[Key]]]] = {}
     for one in several:
-        groups: dict[tuple[str, tuple[str, ...]], list[Key]] = {}
+        parts: dict[tuple[str, tuple[str, ...]], list[Key]] = {}
         for thing, privileges in one.things.items():
-            groups.setdefault((thing[0], privileges), []).append(thing)
-        who, many = people(one.roles, names)
-        for (kind, privileges), things in groups.items():
+            parts.setdefault((thing[0], privileges), []).append(thing)
+        for (kind, privileges), things in parts.items():
+            grouped.setdefault((one.how, kind, privileges), []).append((one.roles, things))
+    found: list[tuple[tuple[int, int, int], str]] = []
+    for (how, kind, privileges), parts_of in grouped.items():
+        for roles, things, each in _merged(parts_of):
+            who, many = people(roles, names)
             rank = _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
-            place = (HOW.index(one.how), rank, -one.roles.bit_count() * len(things))
-            verb = _verb(one.how, kind, many=many, came=came)
-            found.append((place, f"{who} {verb}{_what(kind, privileges, things)}"))
+            place = (HOW.index(how), rank, -roles.bit_count() * len(things))
+            verb = _verb(how, kind, many=many, came=came)
+            found.append((place, f"{who} {verb}{_what(kind, privileges, things)}{each}"))
     return [text for _, text in sorted(found)]
+
+
+def _merged(parts: Sequence[tuple[int, list[Key]]]) -> list[tuple[int, list[Key], str]]:
+    """A few rectangles as they are; many as one, which not everybody has all of."""
+    if len(parts) <= MAX_ALIKE:
+        return [(roles, things, "") for roles, things in parts]
+    everybody = 0
+    for roles, _ in parts:
+        everybody |= roles
+    things = sorted({thing for _, some in parts for thing in some})
+    return [(everybody, things, ", each of them on some or all")]
 
 
 def people(roles: int, names: Sequence[str]) -> tuple[str, bool]:

@@ -8,40 +8,52 @@
 -- table with parents the position is the one that a dump gives: first what comes from parents, in their
 -- order and in the first of them that has it, then the table's own. Partitions keep the order that they
 -- have. A lineage is followed for 100 generations at most.
-WITH RECURSIVE parent AS (
-    SELECT h.inhrelid, h.inhparent, h.inhseqno
+WITH RECURSIVE child AS (
+    SELECT DISTINCT h.inhrelid AS oid
     FROM pg_inherits AS h
     JOIN pg_class AS c ON c.oid = h.inhrelid AND NOT c.relispartition AND c.relkind IN ('r', 'f')
-), lineage (relation, number, name, at, path, generation) AS (
-    SELECT a.attrelid, a.attnum, a.attname, a.attrelid, '{}'::integer[], 0
-    FROM pg_attribute AS a
-    WHERE a.attrelid IN (SELECT h.inhrelid FROM parent AS h)
-        AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0
+), origin AS (
+    SELECT DISTINCT ON (a.attrelid, a.attnum)
+        a.attrelid AS relation, a.attnum AS number, a.attname AS name, h.inhparent AS at,
+        CASE WHEN p.attinhcount > 0 THEN ARRAY[h.inhseqno]
+            ELSE ARRAY[h.inhseqno, 2147483647, p.attnum] END AS path,
+        p.attinhcount > 0 AS more
+    FROM child AS c
+    JOIN pg_attribute AS a
+        ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount > 0
+    JOIN pg_inherits AS h ON h.inhrelid = c.oid
+    JOIN pg_attribute AS p
+        ON p.attrelid = h.inhparent AND p.attname = a.attname AND NOT p.attisdropped
+    ORDER BY a.attrelid, a.attnum, h.inhseqno
+), lineage AS (
+    SELECT o.relation, o.number, o.name, o.at, o.path, o.more, 1 AS generation FROM origin AS o
     UNION ALL
-    SELECT l.relation, l.number, l.name, f.inhparent, l.path || f.step, l.generation + 1
+    SELECT l.relation, l.number, l.name, f.at, l.path || f.path, f.more, l.generation + 1
     FROM lineage AS l
     CROSS JOIN LATERAL (
         SELECT
-            h.inhparent,
+            h.inhparent AS at,
             CASE WHEN p.attinhcount > 0 THEN ARRAY[h.inhseqno]
-                ELSE ARRAY[h.inhseqno, 2147483647, p.attnum] END AS step
-        FROM parent AS h
-        JOIN pg_attribute AS p ON p.attrelid = h.inhparent AND p.attname = l.name AND NOT p.attisdropped
+                ELSE ARRAY[h.inhseqno, 2147483647, p.attnum] END AS path,
+            p.attinhcount > 0 AS more
+        FROM pg_inherits AS h
+        JOIN pg_attribute AS p
+            ON p.attrelid = h.inhparent AND p.attname = l.name AND NOT p.attisdropped
         WHERE h.inhrelid = l.at
         ORDER BY h.inhseqno
         LIMIT 1
     ) AS f
-    WHERE l.generation < 100
+    WHERE l.more AND l.generation < 100
 ), path AS (
     SELECT l.relation, l.number, max(l.path) AS path FROM lineage AS l GROUP BY l.relation, l.number
 ), rank AS (
     SELECT
         a.attrelid, a.attnum,
         row_number() OVER (PARTITION BY a.attrelid ORDER BY p.path, a.attnum)::integer AS position
-    FROM pg_attribute AS a
+    FROM child AS c
+    JOIN pg_attribute AS a ON a.attrelid = c.oid
     LEFT JOIN path AS p ON p.relation = a.attrelid AND p.number = a.attnum
-    WHERE a.attrelid IN (SELECT h.inhrelid FROM parent AS h)
-        AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attnum > 0 AND NOT a.attisdropped
 ), not_null AS ( --@ >=18
     SELECT --@ >=18
         k.conrelid, k.conkey[1] AS number, k.conname, k.convalidated, k.connoinherit, --@ >=18
@@ -69,9 +81,9 @@ SELECT
     CASE WHEN k.conname <> c.relname || '_' || a.attname || '_not_null' THEN ARRAY[k.conname]::text[] END AS not_null_name__id, --@ >=18
     k.description AS not_null_comment, --@ >=18
     CASE WHEN k.coninhcount > 0 AND NOT c.relispartition THEN CASE WHEN k.conislocal THEN 'merged' ELSE 'inherited' END END AS not_null_inherited, --@ >=18
-    CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS default,
+    CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS default__expression,
     CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END AS generated,
-    CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generation,
+    CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generation__expression,
     CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity,
     CASE WHEN l.oid IS NOT NULL AND c.relkind NOT IN ('v', 'm')
         THEN ARRAY[ln.nspname, l.collname]::text[] END AS collation__id,

@@ -3,7 +3,7 @@
 -- since: 13
 -- name: {name}
 -- of: {meta_parent} {meta_of}
--- required: definition
+-- required: definition__constraint
 -- NOT NULL constraints (18) are attributes of columns. A foreign key to a partitioned table has one
 -- more row for each partition; those are made by the server and left out, but their triggers count: those
 -- on the partitions of the referenced table belong to them. A trigger is looked at only where it is not
@@ -68,7 +68,7 @@ SELECT
         WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique' WHEN 'f' THEN 'foreign key'
         WHEN 'c' THEN 'check' WHEN 'x' THEN 'exclude' WHEN 't' THEN 'trigger'
     END AS type,
-    pg_get_constraintdef(k.oid) AS definition,
+    pg_get_constraintdef(k.oid) AS definition__constraint,
     k.condeferrable AS deferrable,
     k.condeferred AS initially_deferred,
     k.convalidated AS validated,

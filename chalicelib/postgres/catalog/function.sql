@@ -2,7 +2,7 @@
 -- needs: SELECT on pg_proc, pg_aggregate, pg_namespace, pg_roles, pg_language, pg_type, pg_extension, pg_depend, pg_description
 -- since: 13
 -- name: {name}({meta_arguments})
--- required: meta_arguments, arguments
+-- required: meta_arguments, arguments__arguments
 -- Of the server's own functions, those that are not as initdb makes them, as far as a row can tell:
 -- none is SECURITY DEFINER, has settings or another owner, or is in another language; those in SQL
 -- have a parsed body (14), unless an argument is polymorphic. All others are in the digest of their schema.
@@ -31,11 +31,12 @@ SELECT
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
     ) AS owner_lacks__set,
-    pg_get_function_arguments(p.oid) AS arguments,
+    pg_get_function_arguments(p.oid) AS arguments__arguments,
     pg_get_function_result(p.oid) AS returns,
     l.lanname::text AS language,
     CASE WHEN p.prokind <> 'a' THEN p.prosrc END AS body, --@ <14
-    CASE WHEN p.prokind <> 'a' THEN coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) END AS body, --@ >=14
+    pg_get_function_sqlbody(p.oid) AS body__routine, --@ >=14
+    CASE WHEN p.prokind <> 'a' AND p.prosqlbody IS NULL THEN p.prosrc END AS body, --@ >=14
     p.probin AS library,
     p.prosecdef AS security_definer,
     NULLIF(p.prosecdef AND o.rolsuper, false) AS owner_superuser,

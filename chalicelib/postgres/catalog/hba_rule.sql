@@ -62,11 +62,6 @@ WITH rules AS (
 SELECT
     u.whole AS meta_rule,
     lag(u.whole) OVER (ORDER BY u.n) AS after,
-    u.type AS connection,
-    u.databases AS databases__set,
-    u.roles AS roles__set,
-    u.address,
-    u.netmask,
     u.auth_method AS method,
     u.options AS options__options,
     u.file,

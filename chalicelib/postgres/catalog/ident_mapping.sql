@@ -32,9 +32,6 @@ SELECT
     m.whole || CASE
         WHEN row_number() OVER same > 1 THEN ' #' || row_number() OVER same ELSE ''
     END AS meta_map,
-    m.map_name AS map,
-    m.sys_name AS "system_user",
-    m.pg_username AS role,
     m.file,
     regexp_replace(m.error, '"[^"]*"|: .*$', '…', 'g') AS error,
     CASE WHEN m.error ~ '["]|: ' THEN m.error END AS error_digest__secret

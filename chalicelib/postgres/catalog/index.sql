@@ -3,7 +3,7 @@
 -- since: 13
 -- name: {name}
 -- of: {meta_parent} {meta_of}
--- required: definition
+-- required: definition__statement
 WITH bound AS (
     SELECT d.objid, array_agg(ARRAY[e.extname]::text[] ORDER BY e.extname COLLATE "C") AS extensions
     FROM pg_extension AS e
@@ -23,7 +23,7 @@ SELECT
     CASE t.relkind WHEN 'm' THEN 'view' ELSE 'table' END AS meta_parent,
     ARRAY[tn.nspname, t.relname]::text[] AS meta_of,
     ARRAY[i.xmin::text, c.xmin::text] AS meta_xmin,
-    pg_get_indexdef(c.oid) AS definition,
+    pg_get_indexdef(c.oid) AS definition__statement,
     i.indisunique AS unique,
     i.indisprimary AS primary,
     i.indisvalid AS valid,

@@ -17,8 +17,8 @@ SELECT
         FROM unnest(p.polroles) AS u (oid)
         LEFT JOIN pg_roles AS r ON r.oid = u.oid
     ) AS roles__ids,
-    pg_get_expr(p.polqual, p.polrelid) AS using,
-    pg_get_expr(p.polwithcheck, p.polrelid) AS check,
+    pg_get_expr(p.polqual, p.polrelid) AS using__expression,
+    pg_get_expr(p.polwithcheck, p.polrelid) AS check__expression,
     m.description AS comment
 FROM pg_policy AS p
 JOIN pg_class AS c ON c.oid = p.polrelid

@@ -10,7 +10,7 @@ SELECT
         SELECT a.attname::text FROM pg_attribute AS a --@ >=15
         WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs) --@ >=15
     ) AS columns__ids, --@ >=15
-    pg_get_expr(r.prqual, r.prrelid) AS "where", --@ >=15
+    pg_get_expr(r.prqual, r.prrelid) AS where__expression, --@ >=15
     ARRAY[r.xmin::text] AS meta_xmin
 FROM pg_publication_rel AS r
 JOIN pg_publication AS p ON p.oid = r.prpubid

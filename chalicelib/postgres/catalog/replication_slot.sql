@@ -10,7 +10,6 @@ SELECT
     CASE WHEN s.database IS NOT NULL THEN ARRAY[s.database]::text[] END AS database__id,
     s.two_phase, --@ >=14
     s.failover, --@ >=17
-    s.synced, --@ >=17
     s.slot_type AS type
 FROM pg_replication_slots AS s
 WHERE NOT s.temporary

@@ -3,14 +3,14 @@
 -- since: 13
 -- name: {name}
 -- of: {meta_parent} {meta_of}
--- required: definition
+-- required: definition__statement
 -- Those that are views themselves (ON SELECT) are the views' definitions.
 SELECT
     ARRAY[n.nspname, c.relname, w.rulename]::text[] AS name,
     CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END AS meta_parent,
     ARRAY[n.nspname, c.relname]::text[] AS meta_of,
     ARRAY[w.xmin::text] AS meta_xmin,
-    pg_get_ruledef(w.oid) AS definition,
+    pg_get_ruledef(w.oid) AS definition__statement,
     CASE w.ev_enabled
         WHEN 'O' THEN 'origin' WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always'
     END AS enabled,

@@ -4,26 +4,32 @@
 -- name: {name}
 -- The server's own functions and views are told one by one only where a row says that it is not initdb's.
 -- That none does something else is in a digest for each of the server's schemas. Members of extensions
--- are in the extension's.
+-- are in the extension's. Types whose numbers are the same everywhere are not spelled out.
 WITH members AS (
     SELECT d.classid, d.objid
     FROM pg_depend AS d
     WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-), functions AS (
+), own AS (
     SELECT
-        p.pronamespace AS schema,
-        count(*) || ' functions, sha256 ' || left(encode(sha256(convert_to(string_agg(
-            format(
-                '%I %s %L %L %s %s', p.proname, oidvectortypes(p.proargtypes), p.prosrc, p.probin, l.lanname,
-                concat_ws(' ', p.prokind, p.provolatile, p.proparallel, p.proisstrict, p.proleakproof)
-            )
-            || coalesce(pg_get_function_sqlbody(p.oid), '') --@ >=14
-            , E'\n' ORDER BY p.proname COLLATE "C", oidvectortypes(p.proargtypes) COLLATE "C"
-        ), 'UTF8')), 'hex'), 16) AS digest
+        p.oid, p.pronamespace, p.prosrc, p.probin, l.lanname,
+        concat(p.prokind, p.provolatile, p.proparallel, p.proisstrict, p.proleakproof) AS flags,
+        p.proname || ' ' || CASE WHEN p.oid < 10000 THEN p.proargtypes::text
+            ELSE oidvectortypes(p.proargtypes) END AS signature
     FROM pg_proc AS p
     JOIN pg_language AS l ON l.oid = p.prolang
     WHERE p.oid < 16384
         AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT m.classid, m.objid FROM members AS m)
+), functions AS (
+    SELECT
+        p.pronamespace AS schema,
+        count(*) || ' functions, sha256 ' || left(encode(sha256(convert_to(string_agg(
+            concat_ws(
+                ' ', p.signature, quote_nullable(p.prosrc), quote_nullable(p.probin), p.lanname, p.flags
+                , CASE WHEN p.lanname = 'sql' THEN pg_get_function_sqlbody(p.oid) END --@ >=14
+            ),
+            E'\n' ORDER BY p.signature COLLATE "C"
+        ), 'UTF8')), 'hex'), 16) AS digest
+    FROM own AS p
     GROUP BY p.pronamespace
 ), views AS (
     SELECT

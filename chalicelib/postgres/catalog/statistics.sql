@@ -3,7 +3,7 @@
 -- since: 13
 -- name: {name}
 -- of: {meta_parent} {meta_of}
--- required: expressions
+-- required: expressions__pretty
 -- What to collect, never what was collected.
 SELECT
     ARRAY[n.nspname, s.stxname]::text[] AS name,
@@ -22,9 +22,9 @@ SELECT
         SELECT a.attname::text FROM pg_attribute AS a
         WHERE a.attrelid = s.stxrelid AND a.attnum = ANY (s.stxkeys)
     ) AS columns__ids,
-    ARRAY[]::text[] AS expressions, --@ <14
+    ARRAY[]::text[] AS expressions__pretty, --@ <14
     CASE WHEN s.stxexprs IS NULL THEN ARRAY[]::text[] --@ >=14
-        ELSE pg_get_statisticsobjdef_expressions(s.oid) END AS expressions, --@ >=14
+        ELSE pg_get_statisticsobjdef_expressions(s.oid) END AS expressions__pretty, --@ >=14
     NULLIF(s.stxstattarget, -1) AS target,
     m.description AS comment
 FROM pg_statistic_ext AS s

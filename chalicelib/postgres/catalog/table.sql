@@ -31,7 +31,7 @@ SELECT
     coalesce(c.reloptions, '{}')
         || coalesce(f.ftoptions, '{}')
         || ARRAY(SELECT 'toast.' || r FROM unnest(t.reloptions) AS r) AS options__options,
-    CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_key,
+    CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_key__partition,
     CASE WHEN c.relispartition THEN (
         SELECT ARRAY[pn.nspname, p.relname]::text[]
         FROM pg_inherits AS i

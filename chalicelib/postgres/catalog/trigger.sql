@@ -3,7 +3,7 @@
 -- since: 13
 -- name: {name}
 -- of: {meta_parent} {meta_of}
--- required: definition
+-- required: definition__statement
 -- Those that enforce keys are the server's own, and attributes of the constraint. A trigger of a partitioned
 -- table has a copy on each partition, which has a state of its own; before 15 copies pass for internal.
 WITH bound AS (
@@ -19,7 +19,7 @@ SELECT
     CASE c.relkind WHEN 'v' THEN 'view' ELSE 'table' END AS meta_parent,
     ARRAY[n.nspname, c.relname]::text[] AS meta_of,
     ARRAY[g.xmin::text] AS meta_xmin,
-    pg_get_triggerdef(g.oid) AS definition,
+    pg_get_triggerdef(g.oid) AS definition__statement,
     CASE g.tgenabled
         WHEN 'O' THEN 'origin' WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always'
     END AS enabled,

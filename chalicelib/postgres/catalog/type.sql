@@ -2,7 +2,8 @@
 -- needs: SELECT on pg_type, pg_class, pg_constraint, pg_attribute, pg_enum, pg_range, pg_collation, pg_opclass, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
 -- name: {name}
--- Row types of tables, arrays and multiranges belong to another object and are left out.
+-- Row types of tables, arrays and multiranges belong to another object and are left out. Before 17 a new
+-- owner of a range is not its multirange's, and a dump and restore loses whose that was.
 SELECT
     ARRAY[n.nspname, t.typname]::text[] AS name,
     ARRAY[t.xmin::text] || ARRAY(SELECT e.xmin::text FROM pg_enum AS e WHERE e.enumtypid = t.oid)
@@ -28,7 +29,8 @@ SELECT
     CASE WHEN t.typtype = 'd' THEN t.typnotnull END AS not_null,
     CASE WHEN k.conname <> t.typname || '_not_null' THEN ARRAY[k.conname]::text[] END AS not_null_name__id, --@ >=17
     km.description AS not_null_comment, --@ >=17
-    coalesce(pg_get_expr(t.typdefaultbin, 'pg_type'::regclass), t.typdefault) AS default,
+    pg_get_expr(t.typdefaultbin, 'pg_type'::regclass) AS default__expression,
+    CASE WHEN t.typdefaultbin IS NULL THEN t.typdefault END AS default,
     CASE WHEN t.typtype = 'b' THEN NULLIF(t.typinput::regprocedure::text, '-') END AS "functions.input",
     CASE WHEN t.typtype = 'b' THEN NULLIF(t.typoutput::regprocedure::text, '-') END AS "functions.output",
     CASE WHEN t.typtype = 'b' THEN NULLIF(t.typreceive::regprocedure::text, '-') END AS "functions.receive",
@@ -79,7 +81,7 @@ SELECT
     NULLIF(r.rngcanonical::regproc::text, '-') AS canonical,
     NULLIF(r.rngsubdiff::regproc::text, '-') AS subtype_diff,
     CASE WHEN r.rngmultitypid <> 0 THEN format_type(r.rngmultitypid, NULL) END AS multirange, --@ >=14
-    CASE WHEN q.typowner <> t.typowner THEN ARRAY[coalesce(qo.rolname, q.typowner::text)]::text[] END AS multirange_owner__id, --@ >=14
+    CASE WHEN q.typowner <> t.typowner THEN ARRAY[coalesce(qo.rolname, q.typowner::text)]::text[] END AS multirange_owner__id, --@ >=17
     m.description AS comment
 FROM pg_type AS t
 JOIN pg_namespace AS n ON n.oid = t.typnamespace
@@ -89,8 +91,8 @@ LEFT JOIN pg_type AS b ON b.oid = t.typbasetype
 LEFT JOIN pg_collation AS l ON l.oid = t.typcollation AND t.typcollation <> b.typcollation
 LEFT JOIN pg_namespace AS ln ON ln.oid = l.collnamespace
 LEFT JOIN pg_range AS r ON r.rngtypid = t.oid
-LEFT JOIN pg_type AS q ON q.oid = r.rngmultitypid --@ >=14
-LEFT JOIN pg_roles AS qo ON qo.oid = q.typowner --@ >=14
+LEFT JOIN pg_type AS q ON q.oid = r.rngmultitypid --@ >=17
+LEFT JOIN pg_roles AS qo ON qo.oid = q.typowner --@ >=17
 LEFT JOIN pg_constraint AS k ON k.contypid = t.oid AND k.contypid <> 0 AND k.contype = 'n' --@ >=17
 LEFT JOIN pg_description AS km ON km.objoid = k.oid AND km.classoid = 'pg_constraint'::regclass AND km.objsubid = 0 --@ >=17
 LEFT JOIN pg_opclass AS oc ON oc.oid = r.rngsubopc

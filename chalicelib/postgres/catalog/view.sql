@@ -2,7 +2,7 @@
 -- needs: SELECT on pg_class, pg_rewrite, pg_namespace, pg_roles, pg_am, pg_tablespace, pg_extension, pg_depend, pg_description
 -- since: 13
 -- name: {name}
--- required: definition
+-- required: definition__statement
 WITH bound AS (
     SELECT d.objid, array_agg(ARRAY[e.extname]::text[] ORDER BY e.extname COLLATE "C") AS extensions
     FROM pg_extension AS e
@@ -14,7 +14,7 @@ WITH bound AS (
 SELECT
     ARRAY[n.nspname, c.relname]::text[] AS name,
     ARRAY[c.xmin::text, w.xmin::text] AS meta_xmin,
-    pg_get_viewdef(c.oid) AS definition,
+    pg_get_viewdef(c.oid) AS definition__statement,
     c.relkind = 'm' AS materialized,
     ARRAY[coalesce(o.rolname, c.relowner::text)]::text[] AS owner__id,
     (

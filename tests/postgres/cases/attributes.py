@@ -319,6 +319,6 @@ CASES = [
         ROLE + "CREATE TYPE r AS RANGE (subtype = float8)",
         "UPDATE pg_type SET typowner = 'alice'::regrole WHERE typname = 'r_multirange'",
         one("type", "public.r", "multirange_owner"),
-        since=14,
+        since=17,
     ),
 ]
