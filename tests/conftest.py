@@ -18,6 +18,22 @@ from chalicelib.drift import snapshot
 from chalicelib.postgres.embedded import EmbeddedServer
 from chalicelib.postgres.snapshot import PostgresSource
 
+# Thousands of tests write what is synced, and a thousand make a database: in memory that costs
+# little. TMPDIR chooses another place; so does a small /dev/shm, or one where no program runs.
+MEMORY = Path("/dev/shm")  # noqa: S108 - only folders with random names are made there
+ROOM_BYTES = 4 << 30
+
+
+def _has_room(folder):
+    if not folder.is_dir() or os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return False
+    return shutil.disk_usage(folder).free >= ROOM_BYTES
+
+
+if "TMPDIR" not in os.environ and _has_room(MEMORY):
+    os.environ["TMPDIR"] = str(MEMORY)  # of child processes too
+    tempfile.tempdir = None  # it is read anew
+
 # A busy machine is no failure; performance is measured in benchmarks.
 hypothesis_settings.register_profile("unhurried", deadline=None)
 hypothesis_settings.load_profile("unhurried")

@@ -102,10 +102,6 @@ def server(taken: Snapshot) -> Server | None:
 class Upgrade:
     """What is known of the way from one version to a later one."""
 
-    __slots__ = (
-        "_after", "_before", "_first", "_members", "_new", "_old", "_renders", "new", "old",
-    )  # fmt: skip
-
     def __init__(
         self,
         before: Snapshot,
@@ -120,30 +116,25 @@ class Upgrade:
         self._first = _first(before) == _first(after) == _FIRST
         self._members: tuple[dict[str, str], dict[str, str]] | None = None
 
-    @property
-    def is_major(self) -> bool:
-        """Whether the catalogues are those of another version."""
-        return self.old.major != self.new.major
-
     def reason(self, change: Change) -> str:
         """Why a change comes from the upgrade, in words; empty, where that is not known."""
         if change.operation is Operation.UNREADABLE:
             return ""
         if change.kind == SETTING and change.name in {NUMBER, VERSION}:
             return self._version(change)
-        facts = (self._old, self._new)
-        if facts[0] is None or facts[1] is None:
+        if self._old is None or self._new is None:
             return ""
         if change.kind == SETTING:
-            return self._setting(change, facts[0], facts[1])
-        if not self.is_major:
+            return self._setting(change, self._old, self._new)
+        is_major = self.old.major != self.new.major
+        return self._object(change, self._old, self._new) if is_major else ""
+
+    def _object(self, change: Change, old: Facts, new: Facts) -> str:
+        if change.kind in {"extension", measured.MEMBER}:
+            return self._extension(change, old, new)
+        if change.operation is Operation.ALTERED and change.parts:
             return ""
-        return (
-            self._extension(change, facts[0], facts[1])
-            or self._as_made(change, facts[0], facts[1])
-            or self._arrived(change)
-            or self._rendered(change)
-        )
+        return self._as_made(change, old, new) or self._arrived(change) or self._rendered(change)
 
     def _version(self, change: Change) -> str:
         """1: both say the same version, and it is the later one."""
@@ -237,7 +228,7 @@ class Upgrade:
         name = change.name
         if change.kind == measured.MEMBER:
             name = (parent_of(change.new or change.old or {}) or ("", ""))[1]
-        elif change.kind != "extension" or change.operation is not Operation.ALTERED:
+        elif change.operation is not Operation.ALTERED:
             return ""
         was, now = old.extensions.get(name), new.extensions.get(name)
         if was is None or now is None or not (self._first and self._installed(name, old, new)):

@@ -221,7 +221,7 @@ class Look:
         return parameters.objects(rows, files, self._conceal, sees_all=identity.sees_all_settings)
 
     def _kind(self, name: str, session: Session, *, dated: bool) -> None:
-        statement = queries.load(name, self._major, unreadable=self._closed)
+        statement = queries.load(name, self._major, unreadable=self._closed, dated=dated)
         if self._major < statement.since or name in self._denied:
             return
         if statement.closed and not statement.hides:  # _gaps says so

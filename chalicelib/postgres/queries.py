@@ -15,7 +15,8 @@ No connection is touched here. A kind is one file ``catalog/<kind>.sql``. Its he
 
 A line that ends in ``--@ >=14``, ``--@ <16`` or ``--@ 15-16`` is kept only for such versions, one
 that ends in ``--@ reads pg_enum, pg_type`` only where these may be read, one that ends in
-``--@ lacks pg_authid`` only where it may not; of several marks all must hold. Columns ``name…`` and
+``--@ lacks pg_authid`` only where it may not, one that ends in ``--@ dated`` only where the ids of
+transactions are of use; of several marks all must hold. Columns ``name…`` and
 ``meta_…`` serve the templates; ``meta_xmin`` and ``meta_dropped`` hold transaction ids. Every other
 column is an attribute; a dot in its alias nests, a suffix says what its value means (``rows``).
 """
@@ -23,7 +24,7 @@ column is an attribute; a dot in its alias nests, a suffix says what its value m
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -63,7 +64,9 @@ GUARDED: Final = frozenset(
 )  # what is closed to ordinary roles; ``unreadable.sql`` names those that are
 
 _HEADER = re.compile(r"-- (kind|needs|since|name|of|required|reads|hides|shows|optional): (.+)")
-_MARKER = re.compile(r"\s*--@ (?:(\d+)-(\d+)|>=(\d+)|<(\d+)|(reads|lacks) (\w+(?:, \w+)*))$")
+_MARKER = re.compile(
+    r"\s*--@ (?:(\d+)-(\d+)|>=(\d+)|<(\d+)|(reads|lacks) (\w+(?:, \w+)*)|(dated))$"
+)
 _FOLDER = files("chalicelib.postgres") / "catalog"
 
 
@@ -98,17 +101,25 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted(set(names) - SUPPORT))
 
 
-def load(name: str, major: int, *, unreadable: Collection[str] = ()) -> Statement:
+def load(
+    name: str, major: int, *, unreadable: Collection[str] = (), dated: bool = True
+) -> Statement:
     """The statement of ``catalog/<name>.sql`` for a server of version ``major``.
 
-    ``unreadable``: catalogues whose marked lines are left out.
+    ``unreadable``: catalogues whose marked lines are left out. ``dated``: whether the ids of the
+    transactions that wrote the rows are asked for.
     """
+    return _load(name, major, frozenset(unreadable), dated)
+
+
+@lru_cache(maxsize=4096)
+def _load(name: str, major: int, unreadable: frozenset[str], dated: bool) -> Statement:  # noqa: FBT001 - one of the keys of the cache
     header: dict[str, str] = {}
     lines: list[str] = []
     for whole in _text(name).splitlines():
         line, kept = whole, True
         while marker := _MARKER.search(line):
-            kept = kept and _kept(marker, major, unreadable)
+            kept = kept and _kept(marker, major, unreadable, dated)
             line = line[: marker.start()]
         if not kept:
             continue
@@ -138,8 +149,10 @@ def _several(header: dict[str, str], key: str) -> tuple[str, ...]:
     return tuple(header[key].split(", ")) if key in header else ()
 
 
-def _kept(marker: re.Match[str], major: int, unreadable: Collection[str]) -> bool:
-    first, last, since, before, how, catalogue = marker.groups()
+def _kept(marker: re.Match[str], major: int, unreadable: frozenset[str], dated: bool) -> bool:  # noqa: FBT001 - as above
+    first, last, since, before, how, catalogue, of_dates = marker.groups()
+    if of_dates:
+        return dated
     if catalogue:
-        return (how == "reads") is not bool(set(catalogue.split(", ")) & set(unreadable))
+        return (how == "reads") is not bool(unreadable.intersection(catalogue.split(", ")))
     return int(first or since or 0) <= major <= int(last or (int(before) - 1 if before else major))

@@ -66,27 +66,27 @@ class Reader:
         """Their objects. Raises: IncompleteError, where a required column is NULL."""
         kind, plain, values, others = self._statement.kind, self._plain, self._values, self._others
         name_of, parent_of, encode = self._name, self._of, canon.encode_plain
-        texts = self._texts
+        texts, required, empty = self._texts, self._required, []  # type: ignore[var-annotated]
         found: list[Object] = []
         for row in rows:
-            if any(row[index] is None for index in self._required):
-                raise IncompleteError(self._statement.name)
+            for index in required:
+                if row[index] is None:
+                    raise IncompleteError(self._statement.name)
             attributes = {
                 column: value
                 for column, value in zip(plain, values(row), strict=True)
-                if value is not None and value != []
+                if value is not None
             }
+            if empty in attributes.values():
+                attributes = {column: one for column, one in attributes.items() if one != empty}
             if parent := parent_of(row).strip():
                 attributes["of"] = parent
             for index, alias, inner, suffix in others:
-                if (value := row[index]) is not None and value != []:
+                if (value := row[index]) is not None and value != empty:
                     self._add(attributes, alias, inner, self._converted(suffix, value, row))
             for alias, index, suffix in texts:
-                if (value := row[index]) is not None and value != []:
-                    one_form = normal.several if isinstance(value, list) else normal.normal
-                    attributes[alias], certain = one_form(suffix, value)
-                    if not certain:
-                        attributes.setdefault(normal.RAW, []).append(alias)
+                if (value := row[index]) is not None and value != empty:
+                    _define(attributes, alias, suffix, value)
             name = name_of(row)
             found.append(Object.of_line(kind, name, encode([kind, name, attributes])))
         return found
@@ -149,6 +149,14 @@ class Reader:
             if part not in known:
                 known[part] = identifier(part)
         return ".".join([known[part] for part in value])
+
+
+def _define(attributes: dict[str, Any], alias: str, suffix: str, value: Any) -> None:
+    """Add definitions in their one form, and say which are not certain to be in it."""
+    one_form = normal.several if isinstance(value, list) else normal.normal
+    attributes[alias], certain = one_form(suffix, value)
+    if not certain:
+        attributes.setdefault(normal.RAW, []).append(alias)
 
 
 def _getter(indexes: Sequence[int]) -> Callable[[Row], Sequence[Any]]:

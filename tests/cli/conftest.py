@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from dataclasses import dataclass
 
 import pytest
+import typer.main
 
 from chalicelib import cli
 
@@ -18,6 +20,10 @@ dsn_env = "BROKER_DSN"
 engineer = ["person:ana", "person:dora"]
 approver = ["person:ben", "person:chloe"]
 """
+
+# The commands are made from their signatures once, and not for each of thousands of calls: that
+# takes longer than most of them.
+_get_command = functools.cache(typer.main.get_command)
 
 
 @dataclass
@@ -37,6 +43,7 @@ def holdfast(tmp_path, monkeypatch, capsysbinary):
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(home)
+    monkeypatch.setattr(typer.main, "get_command", _get_command)
     for name in (
         "HOLDFAST_CONFIG",
         "HOLDFAST_AS",

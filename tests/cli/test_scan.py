@@ -42,6 +42,31 @@ def test_from_baseline_to_drift(signed, database):
     assert all(f["disposition"] == "open" for f in result["findings"])
 
 
+def test_what_people_signed_for_not_seeing_is_named_and_never_just_clean(
+    shop, database, monkeypatch
+):
+    database.run(
+        f"CREATE ROLE scanner LOGIN PASSWORD '{PASSWORD}'",
+        "GRANT pg_read_all_settings TO scanner",
+        "GRANT SELECT ON pg_user_mapping TO scanner",
+    )
+    monkeypatch.setenv("ORDERS_DSN", database.as_role("scanner", PASSWORD))
+    answer = shop("--as", "ana", "baseline", "propose", "orders", "--comment", "so far")
+    assert "not complete; could not be read:" in answer.err
+    shop("--as", "ben", "baseline", "approve", "orders")
+    shop("--as", "chloe", "baseline", "approve", "orders")
+    answer = shop("scan", "orders")
+    assert "CLEAN" in answer.out
+    assert "not visible, as signed for: file_setting, hba_rule," in answer.out
+    assert "role (password, password_digest, password_iterations)" in answer.out
+    [result] = shop("scan", "orders", "--json").json["results"]
+    assert result["not_visible"]["hba_rule"] == []
+    assert "user_mapping" not in result["not_visible"]
+    database.run("REVOKE SELECT ON pg_user_mapping FROM scanner")
+    answer = shop("scan", "orders", "--json", expect=1)  # the grant that is gone is a change too
+    assert "unreadable" in {found["operation"] for found in answer.json["results"][0]["findings"]}
+
+
 def test_all_targets_are_scanned_and_the_worst_answer_wins(signed, database, monkeypatch):
     monkeypatch.setenv("OTHER_DSN", database.dsn)
     signed("target", "add", "other", "--dsn-env", "OTHER_DSN")

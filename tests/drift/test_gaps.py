@@ -1,7 +1,6 @@
 """Gaps that people sign for, and what an extension's change brings with it."""
 
 import pytest
-from msgspec.structs import replace
 from support.desk import ANA, BEN, CHLOE, propose_state, quiet
 
 from chalicelib.drift import approval
@@ -60,9 +59,9 @@ def test_what_is_hidden_by_a_signed_gap_is_no_change_and_the_rest_is():
 
 
 def approve(desk, target, source):
-    proposed = propose_state(desk, target, source, actor=ANA)
-    approval.approve(desk, target, proposed.proposal.id, BEN, "")
-    approval.approve(desk, target, proposed.proposal.id, CHLOE, "")
+    propose_state(desk, target, source, actor=ANA)
+    approval.approve(desk, target, actor=BEN)
+    approval.approve(desk, target, actor=CHLOE)
 
 
 def run(desk, target, source):
@@ -149,11 +148,7 @@ def test_a_member_that_is_replaced_without_a_new_version_stands_alone():
 
 
 def moved(members):
-    return [
-        one
-        for one in members
-        for one in [Object(one.kind, one.name.replace("public", "gis"), one.attributes)]
-    ]
+    return [Object(one.kind, one.name.replace("public", "gis"), one.attributes) for one in members]
 
 
 def test_an_extension_that_moves_takes_its_members_along():
@@ -178,4 +173,3 @@ def test_an_accepted_upgrade_brings_its_parts():
 def test_a_part_stays_with_the_attribute_that_leads():
     found = changes([extension(), *OLD], [extension("2", "gis"), *moved(NEW)])
     assert [(one.attribute, len(one.parts)) for one in found] == [("schema", 0), ("version", 6)]
-    assert replace(found[0], parts=()) == found[0]

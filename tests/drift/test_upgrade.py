@@ -320,15 +320,18 @@ def hstore(version, *bodies, schema="public", **more):
     return [Object("extension", "hstore", rest), *functions]
 
 
-def facts(major):
-    """Of servers that come with hstore: 1.7 has one function, 1.8 two and another first one."""
-    comes = {15: hstore("1.7", "a"), 17: hstore("1.8", "b", "c")}[major]
-    digests = measured.members(build(comes))
-    known = {"hstore": {"version": comes[0].attributes["version"]}}
-    return measured.of(major)._replace(extensions=known, members=digests)
+def of_extension(before, after, version="1.7"):
+    """What is explained where 15 comes with ``version``, of one function, and 17 with 1.8, of two.
 
+    The first of these is another one there.
+    """
+    comes = {15: hstore(version, "a"), 17: hstore("1.8", "b", "c")}
 
-def of_extension(before, after):
+    def facts(major):
+        known = {"hstore": {"version": comes[major][0].attributes["version"]}}
+        digests = measured.members(build(comes[major]))
+        return measured.of(major)._replace(extensions=known, members=digests)
+
     old, new = taken(OLD, *before), taken(NEW, *after)
     found = upgrade.find(old, new, facts=facts)
     return {
@@ -341,7 +344,12 @@ def of_extension(before, after):
 def test_an_extension_of_the_servers_own_is_explained_where_nothing_in_it_was_replaced():
     first, second = (f"function public.f{number}(public.hstore)" for number in (0, 1))
     found = of_extension(hstore("1.7", "a"), hstore("1.8", "b", "c"))
-    assert found == {("hstore", "version"): True, (first, "digest"): True, (second, ""): True}
+    assert found == {("hstore", "version"): True}  # with both functions
+    alike = of_extension(hstore("1.8", "a"), hstore("1.8", "b", "c"), version="1.8")
+    assert alike == {(first, "digest"): True, (second, ""): True}
+    assert not any(
+        of_extension(hstore("1.8", "a"), hstore("1.8", "b", "evil"), version="1.8").values()
+    )
     elsewhere = of_extension(
         hstore("1.7", "a", schema="app"), hstore("1.8", "b", "c", schema="app")
     )

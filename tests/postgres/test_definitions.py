@@ -270,3 +270,10 @@ def test_every_definition_is_the_same_after_dump_and_restore(database, other_dat
     assert {kind for kind, _ in seen(database)} == KINDS
     assert lines(other_database) == lines(database)
     assert lines(database, path[-1]) == lines(database)
+
+
+def test_a_role_without_privileges_sees_all_of_them(database):
+    database.run(*DUMPED, "CREATE ROLE scanner LOGIN PASSWORD 'x'")
+    found = lines(database, database.as_role("scanner", "x"))
+    assert {kind for kind, _ in seen(database)} == KINDS
+    assert found == lines(database)

@@ -9,12 +9,11 @@ import psycopg
 import pytest
 from conftest import SETTINGS, Database
 from psycopg import sql
-from support.dump import dump, restore
+from support.dump import OF_SERVERS, dump, restore
 
 from chalicelib.drift import snapshot
 from chalicelib.postgres.embedded import EmbeddedServer
 
-SHARED = {"setting", "role", "membership", "role_setting", "database", "coverage"}
 ROLES = ("CREATE ROLE alice", "CREATE ROLE bob")
 SCHEMA = """
 CREATE SCHEMA app AUTHORIZATION alice;
@@ -114,7 +113,7 @@ def own(database):
     return [
         snapshot.line(item)
         for item in objects
-        if item.kind not in SHARED and not item.name.startswith("database ")
+        if item.kind not in OF_SERVERS and not item.name.startswith("database ")
     ]
 
 
@@ -208,7 +207,7 @@ DATABASE_SETTINGS = {
     "extra_float_digits": "-5",
     "bytea_output": "escape",
     "xmlbinary": "hex",
-    "lc_monetary": "C",
+    "lc_monetary": "'C'",
     "check_function_bodies": "off",
     "standard_conforming_strings": "off",
     "array_nulls": "off",
@@ -284,7 +283,7 @@ VOLATILE = {
     "a sequence's last value": "SELECT nextval('app.numbers')",
     "the value that is set": "SELECT setval('app.numbers', 500, true)",
     "a collation's version": "UPDATE pg_collation SET collversion = '1' WHERE collname = 'C'",
-    "a database's version of its collation": "UPDATE pg_database SET datcollversion = '1'",
+    "a database's": "UPDATE pg_database SET datcollversion = '1' WHERE datname = 'test'",
     "whether a view is filled": "REFRESH MATERIALIZED VIEW app.kept WITH NO DATA",
     "estimates": "ANALYZE app.customers",
     "rows, files and what an index knows of itself": "VACUUM FULL app.customers",

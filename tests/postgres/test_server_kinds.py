@@ -1,7 +1,6 @@
 """Kinds that take a server of their own: its files, ``ALTER SYSTEM``, slots and secrets."""
 
 import hashlib
-import hashlib
 import hmac
 import shutil
 import tempfile
@@ -9,13 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.server_cases import AUTO, CASES, CONF, HBA, IDENT, MANY, MORE, RULES, SIX
+from support.server_cases import AUTO, CASES, CONF, HBA, IDENT, MANY, MORE, RULES, SIX, WORK
 
 from chalicelib.drift import snapshot
 from chalicelib.postgres.embedded import EmbeddedServer
 from chalicelib.postgres.snapshot import PostgresSource
 
 SETTINGS = {"wal_level": "logical", "shared_buffers": "16MB", "autovacuum": "off"}
+INCLUDED = (("more.conf", MORE), ("maps.conf", MANY), ("work.conf", WORK))
 
 
 class Server:
@@ -75,7 +75,7 @@ def own_server(postgres_server):
     )
     try:
         with server:
-            for name, text in (("more.conf", MORE), ("maps.conf", MANY)):
+            for name, text in INCLUDED:
                 (server.data / name).write_text(text, "utf-8")
             for name in ("one", "two"):
                 (folder / name).mkdir()

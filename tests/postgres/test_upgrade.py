@@ -38,7 +38,6 @@ OF_THE_PLACE = {
     "unix_socket_directories",
 }
 SCHEMA = (
-    "CREATE EXTENSION hstore",
     "CREATE ROLE ana",
     "CREATE ROLE bob NOINHERIT",
     "CREATE ROLE dba",
@@ -86,6 +85,29 @@ def signed(older):
         tool("pg_dump", "--dbname", older.dsn("test")),
     ]
     return database.scan(), parts
+
+
+EXTENSION = "hstore"  # all of it is in SQL and C of the server's own
+REPLACED = """
+CREATE OR REPLACE FUNCTION hstore_to_json(hstore) RETURNS json
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS 'SELECT NULL::json'
+"""
+
+
+def test_an_extension_that_comes_with_both_is_explained_unless_a_member_was_replaced(
+    older, database
+):
+    query = f"SELECT count(*) FROM pg_available_extensions WHERE name = '{EXTENSION}'"
+    if not (database.value(query) and Database(older, "postgres").value(query)):
+        pytest.skip(f"one of the two servers comes without {EXTENSION}")
+    for one in (database, Database(older, "postgres")):
+        one.run(f"CREATE EXTENSION {EXTENSION}")
+    before = Database(older, "postgres").scan()
+    kinds = {"extension", "extension_member"}
+    assert [one for one in left(before, database.scan()) if one.kind in kinds] == []
+    database.run(REPLACED)
+    found = {(one.kind, one.attribute) for one in left(before, database.scan())}
+    assert ("extension_member", "digest") in found or ("extension", "version") in found
 
 
 def tool(name, *words, text=b""):
@@ -157,7 +179,10 @@ ATTACKS = {
         (Operation.ALTERED, "view", "app.mine", "definition"),
     ),
     "a view of another table's column": (
-        "CREATE OR REPLACE VIEW app.sums AS SELECT owner, max(total) AS total FROM app.t GROUP BY 1",
+        """
+        CREATE OR REPLACE VIEW app.sums AS
+            SELECT owner, max(total) AS total FROM app.t GROUP BY owner
+        """,
         (Operation.ALTERED, "view", "app.sums", "definition"),
     ),
     "a new superuser": (
@@ -171,16 +196,6 @@ ATTACKS = {
     "public for everybody again": (
         "GRANT CREATE ON SCHEMA public TO bob",
         (Operation.ADDED, "grant", "schema public to bob", ""),
-    ),
-    "a replaced member of an extension": (
-        "CREATE OR REPLACE FUNCTION hstore_to_json(hstore) RETURNS json LANGUAGE sql IMMUTABLE"
-        " STRICT PARALLEL SAFE AS 'SELECT null::json'",
-        (
-            Operation.ALTERED,
-            "extension_member",
-            "function public.hstore_to_json(public.hstore)",
-            "digest",
-        ),
     ),
     "a function of the server's": (
         "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO bob",

@@ -5,6 +5,11 @@ import subprocess
 
 from chalicelib.postgres.embedded import binaries
 
+# Kinds that are the server's, and not in a database's dump.
+OF_SERVERS = frozenset(
+    {"setting", "file_setting", "hba_rule", "ident_mapping", "role", "membership", "role_setting"}
+    | {"database", "tablespace", "replication_slot", "replication_origin", "coverage"}
+)
 ENVIRONMENT = os.environ | {"LC_ALL": "C"}
 
 

@@ -28,6 +28,7 @@ staff /^(.*)@x$ \\1
 MAPPED = "staff: ann as app"
 BAD = "line that cannot be read"
 MORE = "host all carol 10.1.0.0/16 md5\n"  # what more.conf has
+WORK = "work_mem = 7MB\n"  # what work.conf has
 CAROL = "host all carol 10.1.0.0/16"
 ZOE = "staff: zoe as app"
 MANY = "staff zoe app\n"  # what maps.conf has
@@ -144,6 +145,12 @@ CASES = [
         "work_mem = 7MB",
         "work_mem = lots",
         _file("work_mem in postgresql.conf", "value", "applied", "error"),
+    ),
+    Case(
+        CONF,
+        "include 'work.conf'\nwork_mem = 8MB",
+        "work_mem = 8MB",
+        _file("work_mem in work.conf", "-") | _file("work_mem in postgresql.conf", "after"),
     ),
     Case(
         "",
