@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo serve test test-aws lint check format infra lock bench matrix clean actions upgrades
+.PHONY: help demo serve test test-aws lint check format infra lock bench test-matrix clean actions upgrades
 
 help:  ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## the whole story on an embedded PostgreSQL 18; leaves its files in demo-run/
 	$(BIN)/holdfast demo demo-run
@@ -57,7 +57,7 @@ bench: $(READY)  ## ratios, side by side in one run
 	$(BIN)/python tests/bench/effective.py
 	$(BIN)/python tests/bench/reports.py
 
-matrix: $(READY)  ## the database tests on PostgreSQL 13 to 18; needs npm
+test-matrix: $(READY)  ## the database tests on PostgreSQL 13 to 18; needs npm
 	tests/matrix.sh
 
 LOCK := --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
+from chalicelib.drift import arrivals, measured
 from chalicelib.drift import diff as differing
-from chalicelib.drift import measured
 from chalicelib.drift.diff import Change, Operation
 from chalicelib.drift.snapshot import parent_of
 
@@ -53,7 +53,6 @@ _COMPUTED: Final = frozenset({
 })  # fmt: skip
 _TEMPLATE: Final = ("database", "template0")  # which initdb makes for the first superuser
 _FIRST: Final = "postgres"  # the first superuser where it was measured
-_WHOLE: Final = 50  # characters of a name with which the server makes another, and cuts nothing
 _BY_INITDB: Final = "configuration file"
 _NUMBERED = re.compile(r"(\d+)\.(\d+)(?!\d|\.)")
 
@@ -134,7 +133,12 @@ class Upgrade:
             return self._extension(change, old, new)
         if change.operation is Operation.ALTERED and change.parts:
             return ""
-        return self._as_made(change, old, new) or self._arrived(change) or self._rendered(change)
+        sides, majors = (self._before, self._after), (self.old.major, self.new.major)
+        return (
+            self._as_made(change, old, new)
+            or arrivals.reason(change, sides, majors)
+            or self._rendered(change)
+        )
 
     def _version(self, change: Change) -> str:
         """1: both say the same version, and it is the later one."""
@@ -276,20 +280,6 @@ class Upgrade:
                 )
         return said if made else ""
 
-    def _arrived(self, change: Change) -> str:
-        """5."""
-        since, expected = _ARRIVED.get((change.kind, change.attribute), (0, None))
-        if (
-            expected is None
-            or change.operation is not Operation.ALTERED
-            or change.before is not None
-            or not self.old.major < since <= self.new.major
-            or change.after is None
-            or change.after != expected(change, self._before, self._after)
-        ):
-            return ""
-        return f"PostgreSQL {since} and later tell this, and before it could be nothing else"
-
     def _rendered(self, change: Change) -> str:
         """6."""
         texts = (change.before, change.after)
@@ -365,31 +355,3 @@ def _only_in(
         key in here and key not in there and taken.objects[key].attributes == here[key]
         for key in keys
     )
-
-
-def _inherits(change: Change, before: Snapshot, after: Snapshot) -> Value:
-    """Before 16 a membership was inherited where its member inherits. Source: GRANT, release 16."""
-    member = parent_of(change.new or {})
-    sides = [taken.objects.get(member) for taken in (before, after) if member is not None]
-    said = {item.attributes.get("inherit") if item is not None else None for item in sides}
-    return said.pop() if len(said) == 1 else None
-
-
-def _multirange(change: Change, _before: Snapshot, _after: Snapshot) -> Value:
-    """The name that the server gives. Source: typecmds.c, makeMultirangeTypeName."""
-    schema, _, name = change.name.rpartition(".")
-    if '"' in change.name or len(name) > _WHOLE:
-        return None
-    made = name.replace("range", "multirange", 1) if "range" in name else f"{name}_multirange"
-    return f"{schema}.{made}"
-
-
-# Since when the server tells an attribute, and what it is where nobody did anything.
-_ARRIVED: Final[
-    dict[tuple[str, str], tuple[int, Callable[[Change, Snapshot, Snapshot], Value]]]
-] = {
-    ("type", "multirange"): (14, _multirange),
-    ("database", "locale_provider"): (15, lambda *_: "libc"),  # before, there was no other
-    ("membership", "set"): (16, lambda *_: True),  # before, every member could
-    ("membership", "inherit"): (16, _inherits),
-}

@@ -3,8 +3,8 @@
     .venv/bin/python tests/bench/effective.py [ROLES] [OBJECTS]
 
 Half of the roles are one wide group's, the others are in chains of 50. Each table has an owner, and
-entries for five groups and for one role of its own. Prints seconds of CPU for each step, and the most
-memory that was taken, snapshots included.
+entries for five groups and for one role of its own. Prints seconds of CPU for each step, and the
+most memory that was taken, snapshots included.
 """
 
 # ruff: noqa: S311

@@ -233,8 +233,8 @@ ROWS = [
         "narrowed", "narrows", "bo loses select on table app.x",
     ),
     ([role("x")], [role("x", superuser=True)], "x", "widened", "widens", "x may do everything"),
-    ([role("x", superuser=True)], [role("x")], "x", "narrowed", "narrows", "no longer do everything"),
-    ([role("x")], [role("x", bypass_rls=True)], "x", "widened", "widens", "may read and write past"),
+    ([role("x", superuser=True)], [role("x")], "x", "narrowed", "narrows", "no longer do every"),
+    ([role("x")], [role("x", bypass_rls=True)], "x", "widened", "widens", "read and write past"),
     ([role("x")], [role("x", inherit=False)], "x", "neutral", "neutral", "keep their own option"),
     (
         [member("x", "analysts", inherit=None, set=None), role("x", inherit=False)],
@@ -285,6 +285,21 @@ def test_what_could_not_be_read_leaves_the_direction_to_the_rules():
     assert found.ruled
     assert judgement.direction is Direction.WIDENS
     assert "not all could be read: membership" in found.reasons
+
+
+def test_what_everybody_came_with_counts_where_it_was_revoked():
+    thing = "function pg_catalog.f()"
+    before = build(SHOP)
+    after = [*SHOP, grant(thing, PUBLIC, lacks=["execute"]), grant(thing, "bo", execute=True)]
+    found = compare(before, build(after), "shop")
+    key = ("function", "pg_catalog.f()")
+    assert not [one for one in found.gained if key in one.things]
+    [lost] = [one for one in found.lost if key in one.things and one.how == USE]
+    names = {found.sides[0].roll.names[place] for place in bits(lost.roles)}
+    assert {PUBLIC, "alice"} <= names
+    assert "bo" not in names
+    meaning, _ = told(SHOP, after, f"{thing} to bo")
+    assert meaning.verdict is Widening.NEUTRAL
 
 
 def test_a_group_that_is_given_a_role_with_many_tables_is_one_rectangle():

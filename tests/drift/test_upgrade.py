@@ -158,6 +158,7 @@ def test_a_parameter_that_is_gone_is_explained_unless_somebody_had_set_it():
     assert "no such parameter" in across(setting("db_user_namespace", "off"), None)
     assert across(setting("db_user_namespace", "on", "configuration file"), None) == ""
     assert across(setting("db_user_namespace", "on"), None) == ""
+    assert across(setting("db_user_namespace", "off", "configuration file"), None) == ""
     assert across(setting("lc_collate", "de_DE.UTF-8"), None)  # of the data folder: nobody sets it
     assert across(setting("log_statement", "none"), None) == ""
     assert across(setting("not.ours", "1"), None) == ""
@@ -304,6 +305,30 @@ def test_attributes_that_the_old_version_does_not_tell():
     assert across(database(), database(locale_provider="libc"), versions)
     assert across(database(), database(locale_provider="icu"), versions) == ""
     assert across(database(locale_provider="icu"), database(locale_provider="libc")) == ""
+
+
+@pytest.mark.parametrize(
+    ("cast", "function", "explained"),
+    [
+        ("public.span as public.span_multirange", "public.span_multirange(public.span)", True),
+        ("public.span as public.span_multirange", "public.mine(public.span)", False),
+        ("public.span as text", "public.text(public.span)", False),
+        ("public.other as public.span_multirange", "public.span_multirange(public.other)", False),
+    ],
+)
+def test_the_cast_that_comes_with_a_multirange_is_explained_and_no_other(cast, function, explained):
+    def state(version, *more, **rest):
+        return taken(version, Object("type", "public.span", {"form": "range", **rest}), *more)
+
+    made = {"context": "explicit", "function": function, "method": "function"}
+    new = state(NEW, Object("cast", cast, made), multirange="public.span_multirange")
+    found = reasons(state((130023, "13.23")), new)
+    assert bool(found[("cast", cast, "")]) is explained
+    wider = {**made, "context": "implicit"}
+    after = state(NEW, Object("cast", cast, wider), multirange="public.span_multirange")
+    assert reasons(state((130023, "13.23")), after)[("cast", cast, "")] == ""
+    known = state((150018, "15.18"), multirange="public.span_multirange")
+    assert reasons(known, new)[("cast", cast, "")] == ""
 
 
 def hstore(version, *bodies, schema="public", **more):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from support.dump import dump, restore
 from support.server_cases import AUTO, CASES, CONF, HBA, IDENT, MANY, MORE, RULES, SIX, WORK
 
 from chalicelib.drift import snapshot
@@ -223,3 +224,49 @@ def test_subscriptions_of_other_databases_are_left_out(own):
         assert not [name for kind, name in found if kind == "subscription"]
     finally:
         own.run("DROP DATABASE aside")
+
+
+CARRIED = (
+    "CREATE ROLE bob",
+    "CREATE FOREIGN DATA WRAPPER w OPTIONS (debug 'on')",
+    "CREATE SERVER srv TYPE 't' VERSION '1' FOREIGN DATA WRAPPER w OPTIONS (host 'x', port '1')",
+    "CREATE USER MAPPING FOR bob SERVER srv OPTIONS (user 'a', password 'b')",
+    "CREATE USER MAPPING FOR PUBLIC SERVER srv",
+    "COMMENT ON SERVER srv IS 'far away'",
+    "CREATE TABLE gone (a integer)",
+    "CREATE TABLE orders (x integer, id integer PRIMARY KEY, note text)",
+    "ALTER TABLE orders DROP x",
+    "DROP TABLE gone",
+    "CREATE PUBLICATION pub FOR TABLE orders WITH (publish = 'update, insert')",
+    "CREATE SUBSCRIPTION sub CONNECTION 'password=b' PUBLICATION z, y WITH (connect = false)",
+    "SELECT lo_create(4711)",
+    "COMMENT ON LARGE OBJECT 4711 IS 'a picture'",
+    "GRANT SELECT ON LARGE OBJECT 4711 TO bob",
+)
+PARTS = (
+    "CREATE SCHEMA app",
+    "CREATE PUBLICATION part FOR TABLE orders (note, id) WHERE (id > -1 OR id IN (-2, 3))",
+    "CREATE PUBLICATION whole FOR TABLES IN SCHEMA app",
+)
+KINDS = {
+    *("foreign_data_wrapper", "server", "user_mapping", "publication", "publication_table"),
+    *("publication_schema", "subscription", "large_object", "extension", "extension_member"),
+}
+
+
+def carried(database):
+    return [
+        item.line
+        for item in database.scan().objects.values()
+        if item.kind in KINDS or item.name.startswith("large_object ")
+    ]
+
+
+def test_what_is_foreign_or_replicated_is_the_same_after_dump_and_restore(
+    database, other_database, major
+):
+    database.run(*CARRIED, *(PARTS if major >= 15 else ()))
+    lines = carried(database)
+    assert len({line.split(b",")[0] for line in lines}) == (11 if major >= 15 else 10)
+    assert restore(dump(database.dsn), other_database.dsn) == []
+    assert carried(other_database) == lines

@@ -242,7 +242,7 @@ CASES = [
     Case(
         TABLE,
         "ALTER TABLE orders ADD CONSTRAINT nn NOT NULL id NOT VALID",
-        _column("orders.id", "not_null", "not_null_validated"),
+        _column("orders.id", "not_null", "not_null_name", "not_null_validated"),
         since=18,
     ),
     Case(TABLE, "ALTER TABLE orders ALTER id SET DEFAULT 3", _column("orders.id", "default")),
@@ -1008,13 +1008,13 @@ CASES += [
         "",
         "CREATE OR REPLACE FUNCTION pg_catalog.lower(text) RETURNS text LANGUAGE plpgsql IMMUTABLE"
         " STRICT AS 'BEGIN RETURN $1; END'",
-        one("function", "pg_catalog.lower(text)", "+"),
+        one("function", "pg_catalog.lower(text)", "+") | one("schema", "pg_catalog", "functions"),
     ),
     Case(
         "",
         "CREATE OR REPLACE FUNCTION pg_catalog.lower(text) RETURNS text LANGUAGE sql IMMUTABLE"
         " STRICT AS 'SELECT $1'",
-        one("function", "pg_catalog.lower(text)", "+"),
+        one("function", "pg_catalog.lower(text)", "+") | one("schema", "pg_catalog", "functions"),
         since=14,
     ),
     # attributes
