@@ -85,4 +85,5 @@ _ARRIVED: Final[
     ("database", "locale_provider"): (15, lambda *_: "libc"),  # before, there was no other
     ("membership", "set"): (16, lambda *_: True),  # before, every member could
     ("membership", "inherit"): (16, _inherits),
+    ("publication", "generated_columns"): (18, lambda *_: "none"),  # before, none could be
 }

@@ -72,6 +72,7 @@ def account(strict_aws):
     ports.writeonce.put("a", b"the data")
     ports.derived.put("a", b"the data")
     ports.documents.swap([Write("a", 0, b"the data")])
+    made.watch = ports  # for looking at what became of it
     return made
 
 
@@ -124,7 +125,7 @@ def test_a_call_works_whichever_of_its_requests_fails_once(aws, account, name, k
         assert CALLS[name](ports, key) == expected
         aws.faults.clear()
         assert seen[0] > count
-        consistent(account.ports(), key)
+        consistent(account.watch, key)
 
 
 @pytest.mark.parametrize("kind", ALWAYS)
@@ -141,7 +142,7 @@ def test_a_call_that_cannot_work_says_so_in_bounded_time_and_works_later(aws, ac
         assert error.value.next_step
         said = f"{error.value} {error.value.next_step} {error.value!r}"
         assert not [secret for secret in SECRETS if secret in said]
-        consistent(account.ports(), key)
+        consistent(account.watch, key)
         if name == "locks.hold" and (number > 1 or kind == "failed after"):
             continue  # it was not released: its lease ends by itself
         try:

@@ -31,6 +31,7 @@ def test_the_story_comes_out_as_told(holdfast):
         ("column", "ml.fraud_features.refund_rate", "", "neutral"),
         ("grant", "table shop.customers to PUBLIC", "", "widens"),
         ("setting", "log_statement", "value", "widens"),
+        ("file_setting", "log_statement in postgresql.auto.conf", "", "neutral"),
         ("table", "shop.customers", "row_security", "widens"),
         ("function", "ml.may_retrain(text)", "body", "widens"),
         ("index", "shop.orders_by_customer", "valid", "widens"),
@@ -40,7 +41,8 @@ def test_the_story_comes_out_as_told(holdfast):
     assert (ended["why"], set(ended["proof"]["verified"].values())) == ("expired", {0})
     assert (revoked["why"], set(revoked["proof"]["verified"].values())) == ("revoked", {0})
     dated = {row["name"] for row in rows if row["when"].get("committed")}
-    assert dated == {name for _, name, _, _ in found} - {"log_statement"}
+    undated = {"log_statement", "log_statement in postgresql.auto.conf"}
+    assert dated == {name for _, name, _, _ in found} - undated
     holdfast(*config, "evidence", "fsck")
     assert (holdfast.home / "run" / "postgres" / "data" / "PG_VERSION").read_text().strip() == "18"
     aws_is_told(holdfast, config)

@@ -299,6 +299,13 @@ def test_attributes_that_the_old_version_does_not_tell():
     assert across(kind(long), kind(long, multirange=f"public.{long}_multirange"), versions) == ""
     assert across(kind("span"), kind("span", multirange="public.span_multirange")) == ""
 
+    def publication(**more):
+        return Object("publication", "pub", {"owner": "ana", **more})
+
+    later = ((170010, "17.10"), (180004, "18.4"))
+    assert across(publication(), publication(generated_columns="none"), later)
+    assert across(publication(), publication(generated_columns="stored"), later) == ""
+
     def database(**more):
         return Object("database", "orders", {"owner": "ana", **more})
 

@@ -256,9 +256,7 @@ def elsewhere():
     folder = Path(tempfile.mkdtemp(prefix="holdfast-elsewhere-"))
     folder.chmod(0o755)
     binaries = os.environ.get("HOLDFAST_TEST_PG_BIN")
-    settings = SETTINGS | {"timezone": "America/Caracas", "default_toast_compression": "pglz"}
-    if not binaries:
-        settings["datestyle"] = "SQL, DMY"
+    settings = SETTINGS | {"timezone": "America/Caracas", "datestyle": "SQL, DMY"}
     server = EmbeddedServer(
         folder, bin_dir=Path(binaries) if binaries else None, settings=settings, durable=False
     )

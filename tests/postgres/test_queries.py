@@ -38,12 +38,12 @@ def test_lines_for_catalogues_that_cannot_be_read_are_left_out():
 def test_no_query_holds_a_place_for_an_identifier():
     for name in (*queries.kinds(), *queries.SUPPORT):
         parts = queries.load(name, 18).sql.split("%(")[1:]
-        assert {part.partition(")")[0] for part in parts} <= {"lock", "statement", "xmins"}
+        assert {part.partition(")")[0] for part in parts} <= {"lock", "since", "statement", "xmins"}
 
 
 def test_a_required_column_that_is_null_is_no_object():
     statement = queries.load("view", 18)
-    columns = ["name", "meta_xmin", "definition"]
+    columns = ["name", "meta_xmin", "definition__statement"]
     with pytest.raises(IncompleteError):
         Reader(statement, columns, NOTHING).objects([(["a", "b"], [], None)])
 
@@ -52,11 +52,15 @@ def test_a_grantor_that_is_gone_has_an_empty_name():
     assert rows._privileges([["SELECT", None, "false"]]) == {"select": ['by ""']}
 
 
+# Temporary schemas, and identifiers that need no quotes.
+PATTERNS = {"^pg_(toast_)?temp_[0-9]+$", "^[a-z_][a-z0-9_$]*$"}
+
+
 def test_schemas_that_come_and_go_are_told_by_one_pattern_everywhere():
     for name in (*queries.kinds(), *queries.SUPPORT):
         text = queries.load(name, 18).sql
         patterns = set(re.findall(r"nspname !?~ '([^']*)'", text))
-        assert patterns <= {"^pg_(toast_)?temp_[0-9]+$"}, name
+        assert patterns <= PATTERNS, name
         assert not re.search(r"nspname (LIKE|!~~)", text), name
 
 

@@ -5,7 +5,7 @@
 -- Of the server's own, those whose handler is not the server's. Access methods have no owner.
 SELECT
     ARRAY[a.amname]::text[] AS name,
-    ARRAY[a.xmin::text] AS meta_xmin,
+    ARRAY[a.xmin::text] AS meta_xmin, --@ dated
     CASE a.amtype WHEN 't' THEN 'table' WHEN 'i' THEN 'index' ELSE a.amtype::text END AS type,
     a.amhandler::regprocedure::text AS handler,
     m.description AS comment
@@ -16,4 +16,5 @@ WHERE (a.oid >= 16384 OR a.amhandler >= 16384)
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_am'::regclass AND x.objid = a.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

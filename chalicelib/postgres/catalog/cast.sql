@@ -7,7 +7,7 @@
 SELECT
     format_type(k.castsource, NULL) AS meta_source,
     format_type(k.casttarget, NULL) AS meta_target,
-    ARRAY[k.xmin::text] AS meta_xmin,
+    ARRAY[k.xmin::text] AS meta_xmin, --@ dated
     CASE k.castcontext WHEN 'i' THEN 'implicit' WHEN 'a' THEN 'assignment' ELSE 'explicit' END
         AS context,
     CASE k.castmethod WHEN 'f' THEN 'function' WHEN 'i' THEN 'text form' ELSE 'same bytes' END
@@ -26,4 +26,5 @@ WHERE (k.oid >= 16384 OR k.castfunc >= 16384)
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_cast'::regclass AND x.objid = k.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -8,7 +8,7 @@
 -- is the host's, and a comment, a new name and that one was dropped cannot be told.
 SELECT
     ARRAY[n.nspname, l.collname]::text[] AS name,
-    ARRAY[l.xmin::text] AS meta_xmin,
+    ARRAY[l.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, l.collowner::text)]::text[] AS owner__id,
     CASE l.collprovider
         WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'default'
@@ -37,4 +37,5 @@ WHERE (l.oid >= 16384 OR l.collowner <> 10 OR n.nspname <> 'pg_catalog')
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_collation'::regclass AND x.objid = l.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -2,13 +2,35 @@
 -- needs: SELECT on pg_attribute, pg_attrdef, pg_class, pg_namespace, pg_type, pg_collation, pg_constraint, pg_inherits, pg_depend, pg_description
 -- since: 13
 -- name: {name}
--- of: {meta_parent} {meta_relation}
+-- of: {meta_of}
 -- required: type
 -- A column's number in the catalogue is no position: numbers have gaps where columns were dropped. In a
 -- table with parents the position is the one that a dump gives: first what comes from parents, in their
 -- order and in the first of them that has it, then the table's own. Partitions keep the order that they
 -- have. A lineage is followed for 100 generations at most.
-WITH RECURSIVE child AS (
+WITH RECURSIVE relation AS MATERIALIZED (
+    SELECT
+        c.oid, c.relname, c.relkind, c.relispartition,
+        CASE WHEN n.nspname ~ '^[a-z_][a-z0-9_$]*$' THEN n.nspname
+            ELSE '"' || replace(n.nspname, '"', '""') || '"' END
+        || '.' || CASE WHEN c.relname ~ '^[a-z_][a-z0-9_$]*$' THEN c.relname
+            ELSE '"' || replace(c.relname, '"', '""') || '"' END AS name
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
+        AND c.oid >= 16384
+        AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
+        AND NOT EXISTS (
+            SELECT FROM pg_depend AS x
+            WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
+        )
+), gap AS MATERIALIZED (
+    SELECT a.attrelid, array_agg(a.attnum) AS numbers
+    FROM pg_attribute AS a
+    WHERE a.attnum > 0 AND a.attisdropped
+    GROUP BY a.attrelid
+), child AS (
     SELECT DISTINCT h.inhrelid AS oid
     FROM pg_inherits AS h
     JOIN pg_class AS c ON c.oid = h.inhrelid AND NOT c.relispartition AND c.relkind IN ('r', 'f')
@@ -64,14 +86,14 @@ WITH RECURSIVE child AS (
     WHERE k.contype = 'n' AND k.conrelid <> 0 --@ >=18
 )
 SELECT
-    ARRAY[n.nspname, c.relname, a.attname]::text[] AS name,
-    CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END AS meta_parent,
-    ARRAY[n.nspname, c.relname]::text[] AS meta_relation,
-    ARRAY[a.xmin::text, d.xmin::text] AS meta_xmin,
+    c.name || '.' || CASE WHEN a.attname ~ '^[a-z_][a-z0-9_$]*$' THEN a.attname
+        ELSE '"' || replace(a.attname, '"', '""') || '"' END AS name,
+    CASE WHEN c.relkind IN ('v', 'm') THEN 'view ' ELSE 'table ' END || c.name AS meta_of,
+    ARRAY[a.xmin::text, d.xmin::text] AS meta_xmin, --@ dated
     format_type(a.atttypid, a.atttypmod) AS type,
-    coalesce(
-        r.position, row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum)
-    )::integer AS position,
+    coalesce(r.position, CASE WHEN g.attrelid IS NULL THEN a.attnum ELSE a.attnum - (
+        SELECT count(*) FROM unnest(g.numbers) AS gone (number) WHERE gone.number < a.attnum
+    ) END)::integer AS position,
     CASE WHEN a.attinhcount > 0 AND NOT c.relispartition THEN
         CASE WHEN a.attislocal THEN 'merged' ELSE 'inherited' END
     END AS inherited,
@@ -94,12 +116,13 @@ SELECT
     END AS storage,
     CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression, --@ >=14
     NULLIF(a.attstattarget, -1)::integer AS statistics_target,
-    coalesce(a.attoptions, '{}') || coalesce(a.attfdwoptions, '{}') AS options__options,
+    CASE WHEN a.attoptions IS NOT NULL OR a.attfdwoptions IS NOT NULL
+        THEN coalesce(a.attoptions, '{}') || coalesce(a.attfdwoptions, '{}') END AS options__options,
     m.description AS comment
 FROM pg_attribute AS a
-JOIN pg_class AS c ON c.oid = a.attrelid
-JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN relation AS c ON c.oid = a.attrelid
 JOIN pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN gap AS g ON g.attrelid = a.attrelid
 LEFT JOIN rank AS r ON r.attrelid = a.attrelid AND r.attnum = a.attnum
 LEFT JOIN not_null AS k ON k.conrelid = a.attrelid AND k.number = a.attnum --@ >=18
 LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -107,12 +130,4 @@ LEFT JOIN pg_collation AS l ON l.oid = a.attcollation AND a.attcollation <> t.ty
 LEFT JOIN pg_namespace AS ln ON ln.oid = l.collnamespace
 LEFT JOIN pg_description AS m
     ON m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = a.attnum
-WHERE a.attnum > 0
-    AND NOT a.attisdropped
-    AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
-    AND c.oid >= 16384
-    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
-    AND NOT EXISTS (
-        SELECT FROM pg_depend AS x
-        WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
-    )
+WHERE a.attnum > 0 AND NOT a.attisdropped

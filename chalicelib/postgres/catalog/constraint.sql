@@ -2,13 +2,33 @@
 -- needs: SELECT on pg_constraint, pg_class, pg_type, pg_trigger, pg_namespace, pg_depend, pg_description
 -- since: 13
 -- name: {name}
--- of: {meta_parent} {meta_of}
+-- of: {meta_of}
 -- required: definition__constraint
 -- NOT NULL constraints (18) are attributes of columns. A foreign key to a partitioned table has one
 -- more row for each partition; those are made by the server and left out, but their triggers count: those
 -- on the partitions of the referenced table belong to them. A trigger is looked at only where it is not
 -- as the server made it, and told with its table unless that is the one that everybody expects.
-WITH RECURSIVE altered AS (
+WITH RECURSIVE owner (class, oid, name) AS MATERIALIZED (
+    SELECT
+        'pg_class'::regclass, c.oid,
+        CASE WHEN n.nspname ~ '^[a-z_][a-z0-9_$]*$' THEN n.nspname
+            ELSE '"' || replace(n.nspname, '"', '""') || '"' END
+        || '.' || CASE WHEN c.relname ~ '^[a-z_][a-z0-9_$]*$' THEN c.relname
+            ELSE '"' || replace(c.relname, '"', '""') || '"' END
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
+    UNION ALL
+    SELECT
+        'pg_type'::regclass, t.oid,
+        CASE WHEN n.nspname ~ '^[a-z_][a-z0-9_$]*$' THEN n.nspname
+            ELSE '"' || replace(n.nspname, '"', '""') || '"' END
+        || '.' || CASE WHEN t.typname ~ '^[a-z_][a-z0-9_$]*$' THEN t.typname
+            ELSE '"' || replace(t.typname, '"', '""') || '"' END
+    FROM pg_type AS t
+    JOIN pg_namespace AS n ON n.oid = t.typnamespace
+    WHERE t.typtype = 'd' AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
+), altered AS (
     SELECT
         g.tgconstraint, g.tgrelid,
         CASE g.tgenabled WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always' END AS state,
@@ -55,15 +75,10 @@ WITH RECURSIVE altered AS (
     GROUP BY t.root
 )
 SELECT
-    CASE WHEN c.oid IS NOT NULL
-        THEN ARRAY[cn.nspname, c.relname, k.conname]::text[]
-        ELSE ARRAY[tn.nspname, t.typname, k.conname]::text[]
-    END AS name,
-    CASE WHEN c.oid IS NOT NULL THEN 'table' ELSE 'type' END AS meta_parent,
-    CASE WHEN c.oid IS NOT NULL
-        THEN ARRAY[cn.nspname, c.relname]::text[] ELSE ARRAY[tn.nspname, t.typname]::text[]
-    END AS meta_of,
-    ARRAY[k.xmin::text] AS meta_xmin,
+    o.name || '.' || CASE WHEN k.conname ~ '^[a-z_][a-z0-9_$]*$' THEN k.conname
+        ELSE '"' || replace(k.conname, '"', '""') || '"' END AS name,
+    CASE WHEN k.conrelid <> 0 THEN 'table ' ELSE 'type ' END || o.name AS meta_of,
+    ARRAY[k.xmin::text] AS meta_xmin, --@ dated
     CASE k.contype
         WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique' WHEN 'f' THEN 'foreign key'
         WHEN 'c' THEN 'check' WHEN 'x' THEN 'exclude' WHEN 't' THEN 'trigger'
@@ -84,24 +99,18 @@ SELECT
     e.rechecks AS recheck_trigger,
     m.description AS comment
 FROM pg_constraint AS k
-LEFT JOIN pg_class AS c ON c.oid = k.conrelid AND k.conrelid <> 0
-LEFT JOIN pg_namespace AS cn ON cn.oid = c.relnamespace
-LEFT JOIN pg_type AS t ON t.oid = k.contypid AND k.contypid <> 0
-LEFT JOIN pg_namespace AS tn ON tn.oid = t.typnamespace
+JOIN owner AS o
+    ON o.oid = CASE WHEN k.conrelid <> 0 THEN k.conrelid ELSE k.contypid END
+    AND o.class = CASE WHEN k.conrelid <> 0 THEN 'pg_class'::regclass ELSE 'pg_type'::regclass END
 LEFT JOIN pg_constraint AS up ON up.oid = k.conparentid AND k.conparentid <> 0
 LEFT JOIN enforcement AS e ON e.root = k.oid
 LEFT JOIN pg_description AS m
     ON m.objoid = k.oid AND m.classoid = 'pg_constraint'::regclass AND m.objsubid = 0
 WHERE k.contype <> 'n'
-    AND (c.oid IS NOT NULL OR t.oid IS NOT NULL)
-    AND (coalesce(c.oid, t.oid) >= 16384 OR k.oid >= 16384)
-    AND coalesce(cn.nspname, tn.nspname) !~ '^pg_(toast_)?temp_[0-9]+$'
+    AND (o.oid >= 16384 OR k.oid >= 16384)
     AND up.conrelid IS DISTINCT FROM k.conrelid
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
-        WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
-    )
-    AND NOT EXISTS (
-        SELECT FROM pg_depend AS x
-        WHERE x.classid = 'pg_type'::regclass AND x.objid = t.oid AND x.deptype = 'e'
+        WHERE x.classid = o.class AND x.objid = o.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

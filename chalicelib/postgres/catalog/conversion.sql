@@ -6,7 +6,7 @@
 -- server's. A comment or a new name of one of these cannot be told.
 SELECT
     ARRAY[n.nspname, v.conname]::text[] AS name,
-    ARRAY[v.xmin::text] AS meta_xmin,
+    ARRAY[v.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, v.conowner::text)]::text[] AS owner__id,
     pg_encoding_to_char(v.conforencoding)::text AS from_encoding,
     pg_encoding_to_char(v.contoencoding)::text AS to_encoding,
@@ -23,4 +23,5 @@ WHERE (v.oid >= 16384 OR v.conowner <> 10 OR v.conproc >= 16384 OR n.nspname <> 
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_conversion'::regclass AND x.objid = v.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

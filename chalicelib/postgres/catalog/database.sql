@@ -5,7 +5,7 @@
 -- Every database of the server: like roles, they are shared.
 SELECT
     ARRAY[b.datname]::text[] AS name,
-    ARRAY[b.xmin::text] AS meta_xmin,
+    ARRAY[b.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, b.datdba::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))

@@ -66,7 +66,7 @@ SELECT
     CASE WHEN n.oid IS NOT NULL THEN ' in ' END AS meta_in,
     CASE WHEN n.oid IS NOT NULL THEN ARRAY[n.nspname]::text[] END AS name_schema,
     CASE WHEN l.grantee <> 0 THEN ARRAY[coalesce(r.rolname, l.grantee::text)]::text[] END AS meta_grantee,
-    ARRAY[l.xmin] AS meta_xmin,
+    ARRAY[l.xmin] AS meta_xmin, --@ dated
     l.privileges AS privileges__acl,
     CASE WHEN l.grantee <> l.defaclrole THEN l.lacks END AS lacks__set,
     CASE WHEN l.grantee = l.defaclrole THEN l.lacks END AS owner_lacks__set,

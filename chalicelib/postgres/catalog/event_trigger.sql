@@ -6,7 +6,7 @@
 -- usual ones: an extension that watches statements is switched off this way.
 SELECT
     ARRAY[g.evtname]::text[] AS name,
-    ARRAY[g.xmin::text] AS meta_xmin,
+    ARRAY[g.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, g.evtowner::text)]::text[] AS owner__id,
     g.evtevent::text AS event,
     g.evttags AS tags__set,
@@ -23,4 +23,5 @@ WHERE g.evtenabled <> 'O'
     OR NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_event_trigger'::regclass AND x.objid = g.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -7,7 +7,7 @@
 -- A dump does not say who owns it: the superuser who restores will, so superusers are not told apart.
 SELECT
     ARRAY[e.extname]::text[] AS name,
-    ARRAY[e.xmin::text] AS meta_xmin,
+    ARRAY[e.xmin::text] AS meta_xmin, --@ dated
     e.extversion AS version,
     CASE WHEN a.default_version = e.extversion THEN true END AS default_version,
     ARRAY[n.nspname]::text[] AS schema__id,

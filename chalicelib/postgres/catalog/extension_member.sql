@@ -182,6 +182,6 @@ SELECT
     s.name,
     s.identity AS meta_identity,
     ARRAY[s.extname]::text[] AS name_extension,
-    ARRAY[s.xmin] AS meta_xmin,
+    ARRAY[s.xmin] AS meta_xmin, --@ dated
     'sha256 ' || left(encode(sha256(convert_to(s.said, 'UTF8')), 'hex'), 32) AS digest
 FROM said AS s

@@ -5,7 +5,7 @@
 -- Of those that an extension brought only such as were given options since, or another owner.
 SELECT
     ARRAY[f.fdwname]::text[] AS name,
-    ARRAY[f.xmin::text] AS meta_xmin,
+    ARRAY[f.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, f.fdwowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))
@@ -29,5 +29,6 @@ LEFT JOIN pg_description AS m
     ON m.objoid = f.oid AND m.classoid = 'pg_foreign_data_wrapper'::regclass AND m.objsubid = 0
 LEFT JOIN pg_depend AS x
     ON x.classid = 'pg_foreign_data_wrapper'::regclass AND x.objid = f.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
 LEFT JOIN pg_extension AS e ON e.oid = x.refobjid
 WHERE e.oid IS NULL OR f.fdwoptions IS NOT NULL OR f.fdwowner <> e.extowner

@@ -18,7 +18,7 @@ WITH bound AS (
 SELECT
     ARRAY[n.nspname, p.proname]::text[] AS name,
     oidvectortypes(p.proargtypes) AS meta_arguments,
-    ARRAY[p.xmin::text, a.xmin::text] AS meta_xmin,
+    ARRAY[p.xmin::text, a.xmin::text] AS meta_xmin, --@ dated
     CASE p.prokind
         WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window' ELSE 'function'
     END AS form,
@@ -96,6 +96,7 @@ WHERE (
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_proc'::regclass AND x.objid = p.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x

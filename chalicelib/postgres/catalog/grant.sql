@@ -6,7 +6,8 @@
 -- The owner's own entry is implied; what it lacks is told by the object. No ACL is the same as the
 -- default one, so granting what everybody has already changes nothing.
 WITH extension_members AS (
-    SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.deptype = 'e'
+    SELECT d.classid, d.objid FROM pg_depend AS d
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 ), objects (kind, name, signature, owner, acl, defaults, xmin) AS (
     SELECT
         CASE WHEN c.relkind = 'S' THEN 'sequence'
@@ -114,7 +115,7 @@ SELECT
     e.name,
     e.signature AS meta_signature,
     CASE WHEN e.grantee <> 0 THEN ARRAY[coalesce(r.rolname, e.grantee::text)]::text[] END AS meta_grantee,
-    ARRAY[e.xmin] AS meta_xmin,
+    ARRAY[e.xmin] AS meta_xmin, --@ dated
     e.privileges AS privileges__acl,
     CASE WHEN e.acl IS NULL OR e.given = (
         SELECT array_agg(

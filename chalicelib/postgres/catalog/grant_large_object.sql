@@ -7,7 +7,7 @@
 SELECT
     l.oid::text AS name,
     CASE WHEN g.grantee <> 0 THEN ARRAY[coalesce(r.rolname, g.grantee::text)]::text[] END AS meta_grantee,
-    ARRAY[l.xmin::text] AS meta_xmin,
+    ARRAY[l.xmin::text] AS meta_xmin, --@ dated
     g.privileges AS privileges__acl
 FROM pg_largeobject_metadata AS l
 CROSS JOIN LATERAL (

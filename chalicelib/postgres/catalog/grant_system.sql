@@ -7,7 +7,8 @@
 -- somebody granted or revoked since, by comparison with pg_init_privs. SELECT on pg_authid or EXECUTE
 -- on pg_read_file is a privilege like any other.
 WITH extension_members AS (
-    SELECT d.classid, d.objid FROM pg_depend AS d WHERE d.deptype = 'e'
+    SELECT d.classid, d.objid FROM pg_depend AS d
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 ), objects (class, oid, sub, kind, name, signature, owner, acl, defaults, xmin) AS (
     SELECT
         'pg_class'::regclass, c.oid, 0,
@@ -102,7 +103,7 @@ SELECT
     e.name,
     e.signature AS meta_signature,
     CASE WHEN e.grantee <> 0 THEN ARRAY[coalesce(r.rolname, e.grantee::text)]::text[] END AS meta_grantee,
-    ARRAY[e.xmin] AS meta_xmin,
+    ARRAY[e.xmin] AS meta_xmin, --@ dated
     e.privileges AS privileges__acl,
     e.lacks AS lacks__set
 FROM entries AS e

@@ -6,7 +6,7 @@
 -- than initdb gives them. A comment on one of these cannot be told from the server's.
 SELECT
     ARRAY[l.lanname]::text[] AS name,
-    ARRAY[l.xmin::text] AS meta_xmin,
+    ARRAY[l.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, l.lanowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))
@@ -32,4 +32,5 @@ WHERE (
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_language'::regclass AND x.objid = l.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -5,7 +5,7 @@
 -- Its number is its name: applications store it. What is in it is data, and not read.
 SELECT
     l.oid::text AS name,
-    ARRAY[l.xmin::text] AS meta_xmin,
+    ARRAY[l.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, l.lomowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))

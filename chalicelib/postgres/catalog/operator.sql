@@ -11,7 +11,7 @@ SELECT
     q.oprname::text AS meta_operator,
     CASE WHEN q.oprleft = 0 THEN 'NONE' ELSE format_type(q.oprleft, NULL) END AS meta_left,
     CASE WHEN q.oprright = 0 THEN 'NONE' ELSE format_type(q.oprright, NULL) END AS meta_right,
-    ARRAY[q.xmin::text] AS meta_xmin,
+    ARRAY[q.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, q.oprowner::text)]::text[] AS owner__id,
     q.oprcode::regprocedure::text AS function,
     format_type(q.oprresult, NULL) AS returns,
@@ -41,4 +41,5 @@ WHERE (
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_operator'::regclass AND x.objid = q.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

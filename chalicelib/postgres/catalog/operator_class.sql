@@ -48,4 +48,5 @@ WHERE (c.oid >= 16384 OR c.opcowner <> 10 OR n.nspname <> 'pg_catalog')
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_opclass'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

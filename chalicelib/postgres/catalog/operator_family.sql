@@ -59,4 +59,5 @@ WHERE (f.oid >= 16384 OR f.opfowner <> 10 OR n.nspname <> 'pg_catalog' OR l.fami
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_opfamily'::regclass AND x.objid = f.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -6,7 +6,7 @@
 SELECT
     ARRAY[n.nspname, c.relname, p.polname]::text[] AS name,
     ARRAY[n.nspname, c.relname]::text[] AS meta_of,
-    ARRAY[p.xmin::text] AS meta_xmin,
+    ARRAY[p.xmin::text] AS meta_xmin, --@ dated
     CASE p.polcmd
         WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update' WHEN 'd' THEN 'delete'
         ELSE 'all'
@@ -30,4 +30,5 @@ WHERE (c.oid >= 16384 OR p.oid >= 16384)
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -5,7 +5,7 @@
 -- What leaves the database by logical replication; its tables and schemas are objects of their own.
 SELECT
     ARRAY[p.pubname]::text[] AS name,
-    ARRAY[p.xmin::text] AS meta_xmin,
+    ARRAY[p.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, p.pubowner::text)]::text[] AS owner__id,
     p.puballtables AS all_tables,
     array_remove(ARRAY[

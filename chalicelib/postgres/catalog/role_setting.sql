@@ -13,7 +13,7 @@ SELECT
     CASE WHEN r.oid IS NOT NULL THEN 'role ' WHEN b.oid IS NOT NULL THEN 'database ' END AS meta_of,
     CASE WHEN r.oid IS NULL AND b.oid IS NOT NULL THEN ARRAY[b.datname]::text[] END AS meta_of_database,
     split_part(e.entry, '=', 1) AS meta_parameter,
-    ARRAY[d.xmin::text] AS meta_xmin,
+    ARRAY[d.xmin::text] AS meta_xmin, --@ dated
     substr(e.entry, strpos(e.entry, '=') + 1) AS value__setting
 FROM pg_db_role_setting AS d
 CROSS JOIN LATERAL unnest(d.setconfig) AS e (entry)

@@ -9,7 +9,7 @@ SELECT
     ARRAY[n.nspname, c.relname, w.rulename]::text[] AS name,
     CASE WHEN c.relkind IN ('v', 'm') THEN 'view' ELSE 'table' END AS meta_parent,
     ARRAY[n.nspname, c.relname]::text[] AS meta_of,
-    ARRAY[w.xmin::text] AS meta_xmin,
+    ARRAY[w.xmin::text] AS meta_xmin, --@ dated
     pg_get_ruledef(w.oid) AS definition__statement,
     CASE w.ev_enabled
         WHEN 'O' THEN 'origin' WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always'
@@ -26,4 +26,5 @@ WHERE w.ev_type <> '1'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -46,7 +46,7 @@ WITH members AS (
 )
 SELECT
     ARRAY[n.nspname]::text[] AS name,
-    ARRAY[n.xmin::text] AS meta_xmin,
+    ARRAY[n.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, n.nspowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))
@@ -70,4 +70,5 @@ WHERE (n.oid >= 16384 OR n.nspname = 'public' OR f.digest IS NOT NULL OR n.nspow
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_namespace'::regclass AND x.objid = n.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

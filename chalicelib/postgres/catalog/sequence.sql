@@ -5,7 +5,7 @@
 -- The current value is not read: it moves with ordinary work.
 SELECT
     ARRAY[n.nspname, c.relname]::text[] AS name,
-    ARRAY[c.xmin::text, q.xmin::text] AS meta_xmin,
+    ARRAY[c.xmin::text, q.xmin::text] AS meta_xmin, --@ dated
     format_type(q.seqtypid, NULL) AS type,
     q.seqstart::text AS start,
     q.seqincrement::text AS increment,
@@ -45,4 +45,5 @@ WHERE c.oid >= 16384
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -5,7 +5,7 @@
 -- Foreign servers: where foreign tables reach.
 SELECT
     ARRAY[s.srvname]::text[] AS name,
-    ARRAY[s.xmin::text] AS meta_xmin,
+    ARRAY[s.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, s.srvowner::text)]::text[] AS owner__id,
     (
         SELECT array_agg(lower(d.privilege_type))

@@ -9,7 +9,7 @@ SELECT
     ARRAY[n.nspname, s.stxname]::text[] AS name,
     CASE c.relkind WHEN 'm' THEN 'view' ELSE 'table' END AS meta_parent,
     ARRAY[cn.nspname, c.relname]::text[] AS meta_of,
-    ARRAY[s.xmin::text] AS meta_xmin,
+    ARRAY[s.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, s.stxowner::text)]::text[] AS owner__id,
     ARRAY(
         SELECT CASE k.kind
@@ -39,4 +39,5 @@ WHERE n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_statistic_ext'::regclass AND x.objid = s.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

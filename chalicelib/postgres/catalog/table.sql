@@ -10,7 +10,7 @@ WITH dropped AS (
 )
 SELECT
     ARRAY[n.nspname, c.relname]::text[] AS name,
-    ARRAY[c.xmin::text] AS meta_xmin,
+    ARRAY[c.xmin::text] AS meta_xmin, --@ dated
     z.xmins AS meta_dropped,
     CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END AS persistence,
     CASE c.relkind WHEN 'p' THEN 'partitioned' WHEN 'f' THEN 'foreign' ELSE 'table' END AS form,
@@ -74,4 +74,5 @@ WHERE c.relkind IN ('r', 'p', 'f')
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

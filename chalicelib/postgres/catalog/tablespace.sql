@@ -5,7 +5,7 @@
 -- The server's own two are left out while they are as they came; who may use them are grants.
 SELECT
     ARRAY[s.spcname]::text[] AS name,
-    ARRAY[s.xmin::text] AS meta_xmin,
+    ARRAY[s.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, s.spcowner::text)]::text[] AS owner__id,
     CASE WHEN s.lacks <> '{}' THEN s.lacks END AS owner_lacks__set,
     NULLIF(pg_tablespace_location(s.oid), '') AS location,

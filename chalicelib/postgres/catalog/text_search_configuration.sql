@@ -56,4 +56,5 @@ WHERE (
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_ts_config'::regclass AND x.objid = g.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -8,7 +8,7 @@
 -- A comment, and that one was dropped, cannot be told.
 SELECT
     ARRAY[n.nspname, d.dictname]::text[] AS name,
-    ARRAY[d.xmin::text] AS meta_xmin,
+    ARRAY[d.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, d.dictowner::text)]::text[] AS owner__id,
     ARRAY[tn.nspname, t.tmplname]::text[] AS template__id,
     CASE WHEN array_to_string(p.pairs, ', ') = d.dictinitoption THEN p.pairs
@@ -45,4 +45,5 @@ WHERE (
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_ts_dict'::regclass AND x.objid = d.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

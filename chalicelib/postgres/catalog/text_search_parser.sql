@@ -6,7 +6,7 @@
 -- the server's.
 SELECT
     ARRAY[n.nspname, p.prsname]::text[] AS name,
-    ARRAY[p.xmin::text] AS meta_xmin,
+    ARRAY[p.xmin::text] AS meta_xmin, --@ dated
     p.prsstart::regprocedure::text AS start,
     p.prstoken::regprocedure::text AS get_token,
     p.prsend::regprocedure::text AS end,
@@ -26,4 +26,5 @@ WHERE (
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_ts_parser'::regclass AND x.objid = p.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -6,7 +6,7 @@
 -- the server's. A comment or a new name cannot be told.
 SELECT
     ARRAY[n.nspname, t.tmplname]::text[] AS name,
-    ARRAY[t.xmin::text] AS meta_xmin,
+    ARRAY[t.xmin::text] AS meta_xmin, --@ dated
     NULLIF(t.tmplinit::regprocedure::text, '-') AS init,
     t.tmpllexize::regprocedure::text AS lexize,
     m.description AS comment
@@ -22,4 +22,5 @@ WHERE (
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_ts_template'::regclass AND x.objid = t.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -5,7 +5,7 @@
 SELECT
     format_type(r.trftype, NULL) AS meta_type,
     ARRAY[l.lanname]::text[] AS meta_language,
-    ARRAY[r.xmin::text] AS meta_xmin,
+    ARRAY[r.xmin::text] AS meta_xmin, --@ dated
     NULLIF(r.trffromsql::regprocedure::text, '-') AS from_sql,
     NULLIF(r.trftosql::regprocedure::text, '-') AS to_sql,
     m.description AS comment
@@ -21,4 +21,5 @@ WHERE NOT EXISTS (
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_transform'::regclass AND x.objid = r.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

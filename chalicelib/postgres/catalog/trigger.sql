@@ -18,7 +18,7 @@ SELECT
     ARRAY[n.nspname, c.relname, g.tgname]::text[] AS name,
     CASE c.relkind WHEN 'v' THEN 'view' ELSE 'table' END AS meta_parent,
     ARRAY[n.nspname, c.relname]::text[] AS meta_of,
-    ARRAY[g.xmin::text] AS meta_xmin,
+    ARRAY[g.xmin::text] AS meta_xmin, --@ dated
     pg_get_triggerdef(g.oid) AS definition__statement,
     CASE g.tgenabled
         WHEN 'O' THEN 'origin' WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always'
@@ -46,4 +46,5 @@ WHERE (NOT g.tgisinternal OR g.tgparentid <> 0) --@ <15
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

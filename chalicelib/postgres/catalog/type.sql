@@ -109,4 +109,5 @@ WHERE (t.oid >= 16384 OR t.typowner <> 10)
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_type'::regclass AND x.objid = t.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )

@@ -13,7 +13,7 @@ WITH bound AS (
 )
 SELECT
     ARRAY[n.nspname, c.relname]::text[] AS name,
-    ARRAY[c.xmin::text, w.xmin::text] AS meta_xmin,
+    ARRAY[c.xmin::text, w.xmin::text] AS meta_xmin, --@ dated
     pg_get_viewdef(c.oid) AS definition__statement,
     c.relkind = 'm' AS materialized,
     ARRAY[coalesce(o.rolname, c.relowner::text)]::text[] AS owner__id,
@@ -62,4 +62,5 @@ WHERE c.relkind IN ('v', 'm')
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e'
+            AND x.refclassid = 'pg_extension'::regclass
     )
