@@ -31,7 +31,7 @@ def test_the_story_comes_out_as_told(holdfast):
         ("column", "ml.fraud_features.refund_rate", "", "neutral"),
         ("grant", "table shop.customers to PUBLIC", "", "widens"),
         ("setting", "log_statement", "value", "widens"),
-        ("file_setting", "log_statement in postgresql.auto.conf", "", "neutral"),
+        ("file_setting", "log_statement in postgresql.auto.conf", "value", "neutral"),
         ("table", "shop.customers", "row_security", "widens"),
         ("function", "ml.may_retrain(text)", "body", "widens"),
         ("index", "shop.orders_by_customer", "valid", "widens"),

@@ -13,7 +13,8 @@ from chalicelib.postgres.normal import MAX_CHARACTERS
 from chalicelib.postgres.normal import normal as normalised
 
 READ = """
-SELECT pg_get_viewdef(ev_class), ev_action::text FROM pg_rewrite WHERE ev_class = 'public.seen'::regclass
+SELECT pg_get_viewdef(ev_class), replace(ev_action::text, ':relid ' || ev_class::integer, ':relid itself')
+FROM pg_rewrite WHERE ev_class = 'public.seen'::regclass
 """
 LOCATIONS = re.compile(r":(?:\w*location|stmt_len|list_start|list_end) -?\d+")
 OFTEN = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])

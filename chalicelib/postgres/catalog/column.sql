@@ -103,7 +103,7 @@ SELECT
     CASE WHEN k.conname <> c.relname || '_' || a.attname || '_not_null' THEN ARRAY[k.conname]::text[] END AS not_null_name__id, --@ >=18
     k.description AS not_null_comment, --@ >=18
     CASE WHEN k.coninhcount > 0 AND NOT c.relispartition THEN CASE WHEN k.conislocal THEN 'merged' ELSE 'inherited' END END AS not_null_inherited, --@ >=18
-    CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS default__expression,
+    CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0) END AS default__expression,
     CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END AS generated,
     CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generation__expression,
     CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity,
