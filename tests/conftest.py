@@ -128,7 +128,7 @@ def _database(server, name):
 
 
 def _clean(admin):
-    """Drop every database, role and tablespace that is not the server's own."""
+    """Drop every database, role and tablespace that is not the server's own; what was granted."""
     admin.execute("UPDATE pg_database SET datistemplate = false WHERE oid >= 16384")
     admin.execute("DELETE FROM pg_subscription")  # or they hold their databases
     admin.execute("DELETE FROM pg_shdepend WHERE classid = 'pg_subscription'::regclass")
@@ -138,6 +138,9 @@ def _clean(admin):
     for (name,) in admin.execute(roles).fetchall():
         admin.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(name)))
     _drop(admin, "ROLE", roles, "")
+    admin.execute("UPDATE pg_tablespace SET spcacl = NULL WHERE spcacl IS NOT NULL")
+    if admin.info.server_version >= 150_000:
+        admin.execute("DELETE FROM pg_parameter_acl")
     admin.execute("ALTER ROLE ALL RESET ALL")
 
 

@@ -83,7 +83,9 @@ class RdsSource:
         self._reported = reported
         self._conceal = conceal
 
-    def read(self, progress: Callable[[str, int, int], None], _known: Known | None = None) -> Reading:
+    def read(
+        self, progress: Callable[[str, int, int], None], _known: Known | None = None
+    ) -> Reading:
         """Look once.
 
         Raises: NotPermitted, StoreUnavailable, where the instance or cluster itself cannot be read;

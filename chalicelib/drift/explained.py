@@ -94,7 +94,10 @@ def lasting(
             del objects[change.key]
     names = {role.encode(): lease for role, lease in explanation.roles().items()}
     found = [
-        (key, lease) for key in objects for name, lease in names.items() if name in taken.objects[key].line
+        (key, lease)
+        for key in objects
+        for name, lease in names.items()
+        if name in taken.objects[key].line
     ]
     if found:
         shown = ", ".join(f"{kind} {name}" for (kind, name), _ in found[:MAX_SHOWN])

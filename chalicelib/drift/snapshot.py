@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import sys
-from operator import itemgetter
+from itertools import pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -150,12 +151,17 @@ class Snapshot:
 
 def build(objects: Iterable[Object]) -> Snapshot:
     """The snapshot of objects in any order. Raises: ValueError, where two have one key."""
+    kinds: dict[str, list[Object]] = {}
+    for item in objects:
+        kinds.setdefault(item.kind, []).append(item)
     ordered: dict[Key, Object] = {}
-    for key, item in sorted(((item.key, item) for item in objects), key=itemgetter(0)):
-        if key in ordered:
-            raise ValueError(f"two objects of kind {item.kind} are named {item.name!r}")
-        ordered[key] = item
-    return Snapshot(ordered, merkle.root(item.line for item in ordered.values()))
+    for kind in sorted(kinds):
+        several = sorted(kinds[kind], key=attrgetter("name"))
+        ordered.update({(kind, item.name): item for item in several})
+        if len({item.name for item in several}) < len(several):
+            twice = next(one.name for one, two in pairwise(several) if one.name == two.name)
+            raise ValueError(f"two objects of kind {kind} are named {twice!r}")
+    return Snapshot(ordered, merkle.root([item.line for item in ordered.values()]))
 
 
 def line(item: Object) -> bytes:

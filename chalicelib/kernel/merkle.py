@@ -6,12 +6,14 @@ Source: RFC 9162 §2.1.1 (identical to RFC 6962 §2.1 for these functions), SHA-
 from __future__ import annotations
 
 import hashlib
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HASH_BYTES = 32  # SHA-256
+_CHUNK = 1024  # leaves
 EMPTY_ROOT = hashlib.sha256(b"").digest()  # RFC 9162 §2.1.1: MTH({}) = HASH()
 
 
@@ -72,9 +74,28 @@ class Frontier:
 def root(leaves: Iterable[bytes]) -> bytes:
     """Merkle tree hash (32 bytes) of leaf data, oldest first; one pass, O(log n) memory.
 
-    Empty input hashes the empty string. Source: RFC 9162 §2.1.1.
+    Empty input hashes the empty string. Leaves are taken _CHUNK at a time: such a chunk is a
+    complete subtree, and what is left at the end is the rightmost one. Source: RFC 9162 §2.1.1.
     """
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier.append(leaf_hash(leaf))
-    return frontier.root()
+    frontier, rest = Frontier(), iter(leaves)
+    while len(chunk := list(itertools.islice(rest, _CHUNK))) == _CHUNK:
+        frontier.append(_subtree(chunk))
+    if not chunk:
+        return frontier.root()
+    node = _subtree(chunk)
+    for left in reversed(frontier.hashes):
+        node = node_hash(left, node)
+    return node
+
+
+def _subtree(leaves: list[bytes]) -> bytes:
+    """Merkle tree hash (32 bytes) of at least one leaf's data, level by level.
+
+    A node without a neighbour goes up as it is: RFC 9162 splits at the largest power of two.
+    """
+    level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        above = [hashlib.sha256(b"\x01" + left + right).digest() for left, right in pairs]
+        level = above if len(level) % 2 == 0 else [*above, level[-1]]
+    return level[0]

@@ -86,6 +86,7 @@ class Look:
         self._asked = Asked()
         self._session = Session(open_connection(), where, self._asked, patient=unbound)
         self._major = self._session.major
+        self._without: set[str] = set()  # queries that would give nothing
         self._objects: list[Object] = []
         self._dated: list[Dated] = []
 
@@ -157,6 +158,7 @@ class Look:
 
     def _read(self, work: Work, identity: _Identity, *, settle: bool) -> None:
         """Read what there is to do, in as many sessions as it is worth."""
+        self._without = self._empty() if settle else set()
         sessions = [self._session]
         large = settle and identity.attribute_bytes >= self._large_bytes
         if large and (other := self._second()) is not None:
@@ -220,9 +222,21 @@ class Look:
             files = [line for line in files if line.name not in TIME_LIMITS]
         return parameters.objects(rows, files, self._conceal, sees_all=identity.sees_all_settings)
 
+    def _empty(self) -> set[str]:
+        """The queries that would give nothing, which one query tells of all of them."""
+        if queries.CENSUS in self._denied:
+            return set()
+        statements = (
+            queries.load(name, self._major, unreadable=self._closed) for name in queries.kinds()
+        )
+        names, rows = self._session.run(
+            queries.census(one for one in statements if one.since <= self._major)
+        )
+        return {name for name, found in zip(names, rows[0], strict=True) if not found}
+
     def _kind(self, name: str, session: Session, *, dated: bool) -> None:
         statement = queries.load(name, self._major, unreadable=self._closed, dated=dated)
-        if self._major < statement.since or name in self._denied:
+        if self._major < statement.since or name in self._denied or name in self._without:
             return
         if statement.closed and not statement.hides:  # _gaps says so
             return

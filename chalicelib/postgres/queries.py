@@ -8,6 +8,7 @@ No connection is touched here. A kind is one file ``catalog/<kind>.sql``. Its he
     -- name: {name}                  how columns make the object's name
     -- of: {meta_parent} {meta_of}   how they make its parent's, if it has one
     -- required: definition          never NULL in a consistent read
+    -- if: FROM pg_policy            where this gives no row, the query gives none and is not asked
     -- reads: pg_authid              one of GUARDED; where it is closed,
     -- hides: password               these attributes lack, or, without any, the whole kind,
     -- shows: SELECT on pg_authid    this would show them,
@@ -33,7 +34,7 @@ import msgspec
 from chalicelib.kernel import canon
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 SUPPORT: Final = frozenset(
     {
@@ -52,6 +53,7 @@ SUPPORT: Final = frozenset(
         "unreadable",
     }
 )  # files that are no kinds
+CENSUS: Final = "census"
 GUARDED: Final = frozenset(
     {
         "pg_authid",
@@ -63,7 +65,7 @@ GUARDED: Final = frozenset(
     }
 )  # what is closed to ordinary roles; ``unreadable.sql`` names those that are
 
-_HEADER = re.compile(r"-- (kind|needs|since|name|of|required|reads|hides|shows|optional): (.+)")
+_HEADER = re.compile(r"-- (kind|needs|since|if|name|of|required|reads|hides|shows|optional): (.+)")
 _MARKER = re.compile(
     r"\s*--@ (?:(\d+)-(\d+)|>=(\d+)|<(\d+)|(reads|lacks) (\w+(?:, \w+)*)|(dated))$"
 )
@@ -82,6 +84,7 @@ class Statement(msgspec.Struct, frozen=True):
     template: str
     of: str
     required: tuple[str, ...]
+    condition: str
     closed: bool  # what it ``reads`` may not be read
     hides: tuple[str, ...]
     shows: str
@@ -138,10 +141,25 @@ def _load(name: str, major: int, unreadable: frozenset[str], dated: bool) -> Sta
         template=header.get("name", "{name}"),
         of=header.get("of", ""),
         required=_several(header, "required"),
+        condition=header.get("if", ""),
         closed=header.get("reads") in unreadable,
         hides=_several(header, "hides"),
         shows=header.get("shows", header["needs"]),
         optional=header.get("optional") == "true",
+    )
+
+
+def census(statements: Iterable[Statement]) -> Statement:
+    """The query that tells which of these can give rows at all: one row, a column for each."""
+    asked = sorted((one.name, one.condition) for one in statements if one.condition)
+    columns = (f'EXISTS (SELECT {condition}) AS "{name}"' for name, condition in asked)
+    return composed(CENSUS, "SELECT\n    " + ",\n    ".join(columns))
+
+
+def composed(name: str, sql: str) -> Statement:
+    """A statement that no file holds; ``name`` is no kind's."""
+    return msgspec.structs.replace(
+        load("now", 13), name=name, kind=name, sql=sql, sha256=canon.sha256(sql.encode())
     )
 
 

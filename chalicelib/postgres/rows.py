@@ -52,26 +52,27 @@ class Reader:
         self._identifiers: dict[str, str] = {}
         at = {column: index for index, column in enumerate(columns)}
         self._required = [at[column] for column in statement.required]
-        self._name = self._shown(statement.template, at)
-        self._of = self._shown(statement.of, at)
+        self._at = at
         self._transactions = [at.get(column) for column in _TRANSACTIONS]
         given = [one for one in at.items() if not one[0].startswith(("name", "meta_"))]
         self._plain = [column for column, _ in given if "__" not in column and "." not in column]
         self._values = _getter([at[column] for column in self._plain])
         others = [(index, *_taken(column)) for column, index in given if column not in self._plain]
         self._others = [one for one in others if one[3] not in normal.FRAMES]
+        self._rare = _getter([one[0] for one in self._others])
         self._texts = sorted((one[1], one[0], one[3]) for one in others if one[3] in normal.FRAMES)
 
-    def objects(self, rows: Iterable[Row]) -> list[Object]:
+    def objects(self, rows: Sequence[Row]) -> list[Object]:
         """Their objects. Raises: IncompleteError, where a required column is NULL."""
-        kind, plain, values, others = self._statement.kind, self._plain, self._values, self._others
-        name_of, parent_of, encode = self._name, self._of, canon.encode_plain
-        texts, required, empty = self._texts, self._required, []  # type: ignore[var-annotated]
+        if any(row[index] is None for index in self._required for row in rows):
+            raise IncompleteError(self._statement.name)
+        kind, plain, values, texts = self._statement.kind, self._plain, self._values, self._texts
+        name_of = self._shown(self._statement.template, rows)
+        parent_of = self._shown(self._statement.of, rows)
+        encode, rare, none = canon.encode_plain, self._rare, self._rare([None] * len(self._columns))
+        empty: list[Any] = []
         found: list[Object] = []
         for row in rows:
-            for index in required:
-                if row[index] is None:
-                    raise IncompleteError(self._statement.name)
             attributes = {
                 column: value
                 for column, value in zip(plain, values(row), strict=True)
@@ -79,16 +80,15 @@ class Reader:
             }
             if empty in attributes.values():
                 attributes = {column: one for column, one in attributes.items() if one != empty}
-            if parent := parent_of(row).strip():
+            if parent := parent_of(row):
                 attributes["of"] = parent
-            for index, alias, inner, suffix in others:
-                if (value := row[index]) is not None and value != empty:
-                    self._add(attributes, alias, inner, self._converted(suffix, value, row))
+            if rare(row) != none:
+                self._add(attributes, row)
             for alias, index, suffix in texts:
                 if (value := row[index]) is not None and value != empty:
                     _define(attributes, alias, suffix, value)
             name = name_of(row)
-            found.append(Object.of_line(kind, name, encode([kind, name, attributes])))
+            found.append(Object(kind, name, None, encode((kind, name, attributes))))
         return found
 
     def dated(self, objects: Iterable[Object], rows: Iterable[Row]) -> list[Dated]:
@@ -103,13 +103,19 @@ class Reader:
             for item, row in zip(objects, rows, strict=True)
         ]
 
-    def _add(self, attributes: dict[str, Any], alias: str, inner: str, value: Any) -> None:
-        if not alias:  # several at once
-            attributes.update(value)
-        elif inner:
-            attributes.setdefault(alias, {})[inner] = value
-        else:
-            attributes[alias] = value
+    def _add(self, attributes: dict[str, Any], row: Row) -> None:
+        """Add what has to be converted, or is nested."""
+        for index, alias, inner, suffix in self._others:
+            value = row[index]
+            if value is None or value == []:
+                continue
+            value = self._converted(suffix, value, row)
+            if not alias:  # several at once
+                attributes.update(value)
+            elif inner:
+                attributes.setdefault(alias, {})[inner] = value
+            else:
+                attributes[alias] = value
 
     def _converted(self, suffix: str, value: Any, row: Row) -> Any:
         if suffix in _CONCEALED:
@@ -117,14 +123,16 @@ class Reader:
             return _concealed(suffix, value, row[at], self._conceal)
         return CONVERT[suffix](value) if suffix else value
 
-    def _shown(self, template: str, at: dict[str, int]) -> Callable[[Row], str]:
-        """What a template says of a row."""
+    def _shown(self, template: str, rows: Sequence[Row]) -> Callable[[Row], str]:
+        """What a template says of a row: of these, one of which shows what the columns hold."""
         parts = [
-            (literal, None if field is None else at[field], field == "meta_grantee")
+            (literal, None if field is None else self._at[field], field == "meta_grantee")
             for literal, field, _, _ in Formatter().parse(template)
         ]
         if len(parts) == 1 and not parts[0][0] and parts[0][1] is not None and not parts[0][2]:
             only = parts[0][1]
+            if all(isinstance(row[only], str) for row in rows[:1]):
+                return itemgetter(only)
             return lambda row: self._part(row[only])
 
         def shown(row: Row) -> str:
@@ -134,7 +142,7 @@ class Reader:
                 if index is not None:
                     value = row[index]
                     text += PUBLIC if grantee and value is None else self._part(value)
-            return text
+            return text.strip()
 
         return shown
 

@@ -13,7 +13,7 @@ from psycopg import errors, sql
 from chalicelib.drift.source import Query
 from chalicelib.postgres import queries
 from chalicelib.postgres.connection import TIME_LIMITS, translated
-from chalicelib.postgres.text import tolerate_bytes
+from chalicelib.postgres.text import tolerant, tolerate_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +124,11 @@ class Session:
         with translated(self._where, f"reading {statement.name}"):
             try:
                 cursor = self.connection.execute(statement.sql.encode(), values)
-                rows = cursor.fetchall()
+                try:
+                    rows = cursor.fetchall()
+                except UnicodeDecodeError:
+                    cursor = tolerant(self.connection).execute(statement.sql.encode(), values)
+                    rows = cursor.fetchall()
             except errors.InsufficientPrivilege:
                 raise DeniedError(statement.name) from None
             except psycopg.Error as error:

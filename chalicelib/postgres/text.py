@@ -32,14 +32,29 @@ class _TolerantText(Loader):
 
 
 def tolerate_bytes(connection: psycopg.Connection[Any]) -> None:
-    """Let this connection's results hold any bytes where text is expected.
+    """Let the server send what it has, where it cannot say in which encoding.
 
-    From SQL_ASCII the server sends such bytes only to a client that claims no encoding either.
+    From SQL_ASCII it sends such bytes only to a client that claims no encoding either.
     """
     if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
         connection.execute("SET client_encoding TO 'SQL_ASCII'")
+        _escape(connection)
+
+
+def tolerant(connection: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
+    """A cursor whose results may hold any bytes where text is expected.
+
+    What all databases share (a role's name) is in the encoding of the one where it was made, and is
+    sent as it is. Looking at each text costs: for a query that has turned out to need it.
+    """
+    cursor = connection.cursor()
+    _escape(cursor)
+    return cursor
+
+
+def _escape(context: psycopg.Connection[Any] | psycopg.Cursor[Any]) -> None:
     for name in _TYPES:
-        connection.adapters.register_loader(name, _TolerantText)
+        context.adapters.register_loader(name, _TolerantText)
 
 
 def listed(name: str, value: str) -> str:

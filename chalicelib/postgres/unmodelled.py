@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from psycopg import sql
 
 from chalicelib.drift.snapshot import Object, unreadable
-from chalicelib.kernel import canon
 from chalicelib.postgres import queries
 
 if TYPE_CHECKING:
@@ -139,21 +138,7 @@ def counting(found: Iterable[Unknown], connection: Connection[Any]) -> Statement
     if not parts:
         return None
     text = sql.SQL("\nUNION ALL ").join(parts).as_string(connection)
-    return queries.Statement(
-        name="unmodelled",
-        sql=text,
-        sha256=canon.sha256(text.encode()),
-        kind="coverage",
-        needs="SELECT on the catalogues that are counted",
-        since=0,
-        template="",
-        of="",
-        required=(),
-        closed=False,
-        hides=(),
-        shows="",
-        optional=False,
-    )
+    return queries.composed("unmodelled", text)
 
 
 def _counted(found: Iterable[Unknown]) -> list[Unknown]:

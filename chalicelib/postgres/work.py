@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from chalicelib.postgres.session import Session
 
-_LARGEST: Final = ("index", "column", "constraint", "table")  # of most databases: read first
+# Of most databases, what there is most of: read first. The server looks a table up when it prints
+# an index or a constraint of it, and remembers it in that session.
+_LARGEST: Final = (("index", "constraint"), ("column", "table"))
 
 
 class Work:
@@ -20,7 +22,11 @@ class Work:
     def __init__(
         self, kinds: Iterable[str], progress: Callable[[str, int, int], None], total: int
     ) -> None:
-        self._waiting = deque(sorted(kinds, key=lambda name: (name not in _LARGEST, name)))
+        wanted = set(kinds)
+        first = [[name for name in several if name in wanted] for several in _LARGEST]
+        self._mine: dict[int, deque[str]] = {}  # by thread
+        self._first = deque(filter(None, first))
+        self._waiting = deque(sorted(wanted.difference(*first)))
         self._progress = progress
         self._total = total
         self._taken = 0
@@ -37,13 +43,22 @@ class Work:
 
     def _next(self) -> str | None:
         with self._lock:
-            if self.failures or not self._waiting:
+            name = None if self.failures else self._pick()
+            if name is None:
                 return None
             self._taken += 1
-            name = self._waiting.popleft()
             try:
                 self._progress(name, self._taken, self._total)
             except BaseException as error:  # noqa: BLE001 - as above
                 self.failures.append(error)
                 return None
             return name
+
+    def _pick(self) -> str | None:
+        """What this thread began and others should not go on with, or the next that waits."""
+        mine = self._mine.setdefault(threading.get_ident(), deque())
+        if not mine and self._first:
+            mine.extend(self._first.popleft())
+        if mine:
+            return mine.popleft()
+        return self._waiting.popleft() if self._waiting else None

@@ -1,6 +1,7 @@
 -- kind: access_method
 -- needs: SELECT on pg_am, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_am WHERE oid >= 16384 OR amhandler >= 16384
 -- name: {name}
 -- Of the server's own, those whose handler is not the server's. Access methods have no owner.
 SELECT

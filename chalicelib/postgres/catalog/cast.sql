@@ -1,6 +1,7 @@
 -- kind: cast
 -- needs: SELECT on pg_cast, pg_type, pg_namespace, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_cast WHERE oid >= 16384 OR castfunc >= 16384
 -- name: {meta_source} as {meta_target}
 -- Of the server's own casts, those that call a function that is not the server's. Another context or
 -- comment of one of these cannot be told from the server's.

@@ -1,6 +1,7 @@
 -- kind: collation
 -- needs: SELECT on pg_collation, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_collation WHERE oid >= 16384 OR collowner <> 10 OR collnamespace <> 11
 -- name: {name}
 -- Those that a name means here: of the database's encoding, else of any. The version that is recorded
 -- is the host's, and no drift.

@@ -1,6 +1,7 @@
 -- kind: conversion
 -- needs: SELECT on pg_conversion, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_conversion WHERE oid >= 16384 OR conowner <> 10 OR conproc >= 16384 OR connamespace <> 11
 -- name: {name}
 -- Of the server's own, those that have another owner or schema, or a function that is not the
 -- server's. A comment or a new name of one of these cannot be told.

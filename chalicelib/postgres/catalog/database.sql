@@ -7,14 +7,14 @@ SELECT
     ARRAY[b.datname]::text[] AS name,
     ARRAY[b.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, b.datdba::text)]::text[] AS owner__id,
-    (
+    CASE WHEN b.datacl IS NOT NULL THEN (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('d', b.datdba)) AS d
-        WHERE b.datacl IS NOT NULL AND d.grantee = b.datdba AND NOT EXISTS (
+        WHERE d.grantee = b.datdba AND NOT EXISTS (
             SELECT FROM aclexplode(b.datacl) AS a
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
-    ) AS owner_lacks__set,
+    ) END AS owner_lacks__set,
     pg_encoding_to_char(b.encoding)::text AS encoding,
     b.datcollate::text AS collate,
     b.datctype::text AS ctype,

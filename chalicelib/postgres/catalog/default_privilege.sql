@@ -1,6 +1,7 @@
 -- kind: default_privilege
 -- needs: SELECT on pg_default_acl, pg_roles, pg_namespace
 -- since: 13
+-- if: FROM pg_default_acl
 -- name: {meta_objects} of {name_role}{meta_in}{name_schema} to {meta_grantee}
 -- of: role {name_role}
 -- An entry without a schema replaces the built-in default, one with a schema adds to it.

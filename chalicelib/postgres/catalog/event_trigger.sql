@@ -1,6 +1,7 @@
 -- kind: event_trigger
 -- needs: SELECT on pg_event_trigger, pg_roles, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_event_trigger
 -- name: {name}
 -- Those of extensions are left out unless they are disabled, or fire in other sessions than the
 -- usual ones: an extension that watches statements is switched off this way.

@@ -1,20 +1,21 @@
 -- kind: foreign_data_wrapper
 -- needs: SELECT on pg_foreign_data_wrapper, pg_roles, pg_proc, pg_namespace, pg_depend, pg_extension, pg_description
 -- since: 13
+-- if: FROM pg_foreign_data_wrapper
 -- name: {name}
 -- Of those that an extension brought only such as were given options since, or another owner.
 SELECT
     ARRAY[f.fdwname]::text[] AS name,
     ARRAY[f.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, f.fdwowner::text)]::text[] AS owner__id,
-    (
+    CASE WHEN f.fdwacl IS NOT NULL THEN (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('F', f.fdwowner)) AS d
-        WHERE f.fdwacl IS NOT NULL AND d.grantee = f.fdwowner AND NOT EXISTS (
+        WHERE d.grantee = f.fdwowner AND NOT EXISTS (
             SELECT FROM aclexplode(f.fdwacl) AS a
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
-    ) AS owner_lacks__set,
+    ) END AS owner_lacks__set,
     CASE WHEN h.oid IS NOT NULL THEN ARRAY[hn.nspname, h.proname]::text[] END AS handler__routine,
     CASE WHEN v.oid IS NOT NULL THEN ARRAY[vn.nspname, v.proname]::text[] END AS validator__routine,
     f.fdwoptions AS options__options,

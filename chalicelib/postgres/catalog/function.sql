@@ -23,14 +23,14 @@ SELECT
         WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' WHEN 'w' THEN 'window' ELSE 'function'
     END AS form,
     ARRAY[coalesce(o.rolname, p.proowner::text)]::text[] AS owner__id,
-    (
+    CASE WHEN p.proacl IS NOT NULL THEN (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('f', p.proowner)) AS d
-        WHERE p.proacl IS NOT NULL AND d.grantee = p.proowner AND NOT EXISTS (
+        WHERE d.grantee = p.proowner AND NOT EXISTS (
             SELECT FROM aclexplode(p.proacl) AS a
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
-    ) AS owner_lacks__set,
+    ) END AS owner_lacks__set,
     pg_get_function_arguments(p.oid) AS arguments__arguments,
     pg_get_function_result(p.oid) AS returns,
     l.lanname::text AS language,

@@ -17,7 +17,7 @@ WITH extension_members AS (
         c.xmin::text
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S')
+    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND c.relacl IS NOT NULL
         AND c.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
         AND ('pg_class'::regclass, c.oid) NOT IN (SELECT e.classid, e.objid FROM extension_members AS e)
     UNION ALL

@@ -1,6 +1,7 @@
 -- kind: grant
 -- needs: SELECT on pg_largeobject_metadata, pg_roles
 -- since: 13
+-- if: FROM pg_largeobject_metadata
 -- name: large_object {name} to {meta_grantee}
 -- of: large_object {name}
 -- A large object's default is nothing for anybody else, so that every entry was granted.

@@ -20,6 +20,10 @@ WITH extension_members AS (
     FROM pg_class AS c
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND c.relpersistence <> 't'
+        AND (
+            c.oid < 16384
+            OR ('pg_class'::regclass, c.oid) IN (SELECT e.classid, e.objid FROM extension_members AS e)
+        )
     UNION ALL
     SELECT
         'pg_class'::regclass, c.oid, a.attnum, 'column',

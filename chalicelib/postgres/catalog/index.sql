@@ -67,8 +67,9 @@ WITH namespace AS MATERIALIZED (
 ), targets AS (
     SELECT
         a.attrelid, array_agg(a.attnum || ': ' || a.attstattarget ORDER BY a.attnum) AS targets
-    FROM pg_attribute AS a
-    WHERE a.attnum > 0 AND a.attstattarget >= 0
+    FROM pg_index AS i
+    JOIN pg_attribute AS a ON a.attrelid = i.indexrelid
+    WHERE i.indexprs IS NOT NULL AND a.attnum > 0 AND a.attstattarget >= 0
     GROUP BY a.attrelid
 )
 SELECT

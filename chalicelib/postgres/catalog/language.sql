@@ -8,14 +8,14 @@ SELECT
     ARRAY[l.lanname]::text[] AS name,
     ARRAY[l.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, l.lanowner::text)]::text[] AS owner__id,
-    (
+    CASE WHEN l.lanacl IS NOT NULL THEN (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('l', l.lanowner)) AS d
-        WHERE l.lanacl IS NOT NULL AND d.grantee = l.lanowner AND NOT EXISTS (
+        WHERE d.grantee = l.lanowner AND NOT EXISTS (
             SELECT FROM aclexplode(l.lanacl) AS a
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
-    ) AS owner_lacks__set,
+    ) END AS owner_lacks__set,
     l.lanpltrusted AS trusted,
     NULLIF(l.lanplcallfoid::regprocedure::text, '-') AS handler,
     NULLIF(l.laninline::regprocedure::text, '-') AS inline,

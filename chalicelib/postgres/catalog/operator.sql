@@ -1,6 +1,7 @@
 -- kind: operator
 -- needs: SELECT on pg_operator, pg_type, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_operator WHERE oid >= 16384 OR oprowner <> 10 OR oprnamespace <> 11 OR greatest(oprcode::oid, oprrest::oid, oprjoin::oid, oprcom, oprnegate) >= 16384
 -- name: {meta_schema}.{meta_operator}({meta_left}, {meta_right})
 -- One that is only named as another's commutator or negator, and has no function yet, is left out: it
 -- does nothing, and shows there.

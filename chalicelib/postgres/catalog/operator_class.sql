@@ -1,6 +1,7 @@
 -- kind: operator_class
 -- needs: SELECT on pg_opclass, pg_opfamily, pg_am, pg_amop, pg_amproc, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_opclass WHERE oid >= 16384 OR opcowner <> 10 OR opcnamespace <> 11
 -- name: {name} using {meta_method}
 -- of: operator_family {meta_family} using {meta_method}
 -- Members are those of its family that are for its own type alone, whether they came with the class or

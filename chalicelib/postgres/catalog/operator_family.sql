@@ -1,6 +1,7 @@
 -- kind: operator_family
 -- needs: SELECT on pg_opfamily, pg_opclass, pg_am, pg_amop, pg_amproc, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_opfamily WHERE oid >= 16384 OR opfowner <> 10 OR opfnamespace <> 11 UNION ALL SELECT FROM pg_amop WHERE oid >= 16384 UNION ALL SELECT FROM pg_amproc WHERE oid >= 16384
 -- name: {name} using {meta_method}
 -- Members that are for the type of one class alone are told by that class: see operator_class.
 -- Of the server's own families, those that have another owner or schema, or members that were added

@@ -1,6 +1,7 @@
 -- kind: policy
 -- needs: SELECT on pg_policy, pg_class, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_policy
 -- name: {name}
 -- of: table {meta_of}
 SELECT

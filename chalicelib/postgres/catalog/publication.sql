@@ -1,6 +1,7 @@
 -- kind: publication
 -- needs: SELECT on pg_publication, pg_roles, pg_description
 -- since: 13
+-- if: FROM pg_publication
 -- name: {name}
 -- What leaves the database by logical replication; its tables and schemas are objects of their own.
 SELECT

@@ -1,6 +1,7 @@
 -- kind: publication_schema
 -- needs: SELECT on pg_publication_namespace, pg_publication, pg_namespace
 -- since: 15
+-- if: FROM pg_publication
 -- name: {name} in {name_publication}
 -- of: publication {name_publication}
 -- Every table of the schema, those to come too.

@@ -1,6 +1,7 @@
 -- kind: publication_table
 -- needs: SELECT on pg_publication_rel, pg_publication, pg_class, pg_namespace, pg_attribute
 -- since: 13
+-- if: FROM pg_publication
 -- name: {name} in {name_publication}
 -- of: publication {name_publication}
 SELECT

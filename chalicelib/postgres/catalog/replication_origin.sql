@@ -1,6 +1,7 @@
 -- kind: replication_origin
 -- needs: SELECT on pg_replication_origin
 -- since: 13
+-- if: FROM pg_replication_origin
 -- name: {name}
 -- Those of subscriptions, named by number, come and go with these. Nobody else may make one whose
 -- name begins with pg_. Source: PostgreSQL, "pg_replication_origin_create".

@@ -1,6 +1,7 @@
 -- kind: rule
 -- needs: SELECT on pg_rewrite, pg_class, pg_namespace, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_rewrite WHERE ev_type <> '1' AND (oid >= 16384 OR ev_class >= 16384)
 -- name: {name}
 -- of: {meta_parent} {meta_of}
 -- required: definition__statement

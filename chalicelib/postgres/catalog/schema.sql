@@ -35,7 +35,10 @@ WITH members AS (
     SELECT
         c.relnamespace AS schema,
         count(DISTINCT c.oid) || ' views, sha256 ' || left(encode(sha256(convert_to(string_agg(
-            concat_ws(' ', pg_get_ruledef(w.oid), w.ev_enabled, c.reloptions::text),
+            concat_ws(
+                ' ', c.relname, encode(sha256(convert_to(w.ev_action::text, 'UTF8')), 'hex'),
+                w.ev_qual, w.ev_enabled, c.reloptions
+            ),
             E'\n' ORDER BY c.relname COLLATE "C", w.rulename COLLATE "C"
         ), 'UTF8')), 'hex'), 16) AS digest
     FROM pg_rewrite AS w
@@ -48,14 +51,14 @@ SELECT
     ARRAY[n.nspname]::text[] AS name,
     ARRAY[n.xmin::text] AS meta_xmin, --@ dated
     ARRAY[coalesce(o.rolname, n.nspowner::text)]::text[] AS owner__id,
-    (
+    CASE WHEN n.nspacl IS NOT NULL THEN (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('n', n.nspowner)) AS d
-        WHERE n.nspacl IS NOT NULL AND d.grantee = n.nspowner AND NOT EXISTS (
+        WHERE d.grantee = n.nspowner AND NOT EXISTS (
             SELECT FROM aclexplode(n.nspacl) AS a
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
-    ) AS owner_lacks__set,
+    ) END AS owner_lacks__set,
     f.digest AS functions,
     v.digest AS views,
     m.description AS comment

@@ -1,6 +1,7 @@
 -- kind: security_label
 -- needs: SELECT on pg_seclabel, pg_shseclabel
 -- since: 13
+-- if: FROM pg_seclabel UNION ALL SELECT FROM pg_shseclabel
 -- name: {meta_provider} on {meta_type} {meta_identity}
 -- of: {meta_parent} {meta_identity}
 -- Shared objects are of every database: their labels belong to the server.

@@ -1,6 +1,7 @@
 -- kind: sequence
 -- needs: SELECT on pg_sequence, pg_class, pg_attribute, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_sequence
 -- name: {name}
 -- The current value is not read: it moves with ordinary work.
 SELECT
@@ -25,14 +26,14 @@ SELECT
     ) AS owned_by__id,
     CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END AS persistence,
     ARRAY[coalesce(o.rolname, c.relowner::text)]::text[] AS owner__id,
-    (
+    CASE WHEN c.relacl IS NOT NULL THEN (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('s', c.relowner)) AS d
-        WHERE c.relacl IS NOT NULL AND d.grantee = c.relowner AND NOT EXISTS (
+        WHERE d.grantee = c.relowner AND NOT EXISTS (
             SELECT FROM aclexplode(c.relacl) AS a
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
-    ) AS owner_lacks__set,
+    ) END AS owner_lacks__set,
     m.description AS comment
 FROM pg_sequence AS q
 JOIN pg_class AS c ON c.oid = q.seqrelid

@@ -1,6 +1,7 @@
 -- kind: statistics
 -- needs: SELECT on pg_statistic_ext, pg_class, pg_attribute, pg_namespace, pg_roles, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_statistic_ext
 -- name: {name}
 -- of: {meta_parent} {meta_of}
 -- required: expressions__pretty

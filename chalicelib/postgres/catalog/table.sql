@@ -2,54 +2,56 @@
 -- needs: SELECT on pg_class, pg_namespace, pg_roles, pg_attribute, pg_inherits, pg_am, pg_tablespace, pg_type, pg_foreign_table, pg_foreign_server, pg_depend, pg_description
 -- since: 13
 -- name: {name}
-WITH dropped AS (
-    SELECT a.attrelid, array_agg(a.xmin::text) AS xmins
-    FROM pg_attribute AS a
-    WHERE a.attnum > 0 AND a.attisdropped
-    GROUP BY a.attrelid
+WITH heir AS (
+    SELECT
+        i.inhrelid,
+        array_agg(ARRAY[n.nspname, p.relname]::text[] ORDER BY i.inhseqno) AS parents,
+        bool_or(i.inhdetachpending) AS detaching --@ >=14
+        false AS detaching --@ <14
+    FROM pg_inherits AS i
+    JOIN pg_class AS p ON p.oid = i.inhparent AND p.relkind IN ('r', 'p', 'f')
+    JOIN pg_namespace AS n ON n.oid = p.relnamespace
+    GROUP BY i.inhrelid
+), dropped AS ( --@ dated
+    SELECT a.attrelid, array_agg(a.xmin::text) AS xmins --@ dated
+    FROM pg_attribute AS a --@ dated
+    WHERE a.attnum > 0 AND a.attisdropped --@ dated
+    GROUP BY a.attrelid --@ dated
 )
 SELECT
-    ARRAY[n.nspname, c.relname]::text[] AS name,
+    CASE WHEN n.nspname ~ '^[a-z_][a-z0-9_$]*$' THEN n.nspname
+        ELSE '"' || replace(n.nspname, '"', '""') || '"' END
+    || '.' || CASE WHEN c.relname ~ '^[a-z_][a-z0-9_$]*$' THEN c.relname
+        ELSE '"' || replace(c.relname, '"', '""') || '"' END AS name,
     ARRAY[c.xmin::text] AS meta_xmin, --@ dated
-    z.xmins AS meta_dropped,
+    z.xmins AS meta_dropped, --@ dated
     CASE c.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'permanent' END AS persistence,
     CASE c.relkind WHEN 'p' THEN 'partitioned' WHEN 'f' THEN 'foreign' ELSE 'table' END AS form,
     ARRAY[coalesce(o.rolname, c.relowner::text)]::text[] AS owner__id,
-    (
+    CASE WHEN c.relacl IS NOT NULL THEN (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('r', c.relowner)) AS d
-        WHERE c.relacl IS NOT NULL AND d.grantee = c.relowner AND NOT EXISTS (
+        WHERE d.grantee = c.relowner AND NOT EXISTS (
             SELECT FROM aclexplode(c.relacl) AS a
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
-    ) AS owner_lacks__set,
+    ) END AS owner_lacks__set,
     c.relrowsecurity AS row_security,
     c.relforcerowsecurity AS force_row_security,
     CASE c.relreplident
         WHEN 'd' THEN 'default' WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' ELSE 'index'
     END AS replica_identity,
-    coalesce(c.reloptions, '{}')
+    CASE WHEN c.reloptions IS NOT NULL OR f.ftoptions IS NOT NULL OR t.reloptions IS NOT NULL THEN
+        coalesce(c.reloptions, '{}')
         || coalesce(f.ftoptions, '{}')
-        || ARRAY(SELECT 'toast.' || r FROM unnest(t.reloptions) AS r) AS options__options,
+        || ARRAY(SELECT 'toast.' || r FROM unnest(t.reloptions) AS r)
+    END AS options__options,
     CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_key__partition,
-    CASE WHEN c.relispartition THEN (
-        SELECT ARRAY[pn.nspname, p.relname]::text[]
-        FROM pg_inherits AS i
-        JOIN pg_class AS p ON p.oid = i.inhparent
-        JOIN pg_namespace AS pn ON pn.oid = p.relnamespace
-        WHERE i.inhrelid = c.oid LIMIT 1
-    ) END AS partition_of__id,
+    CASE WHEN c.relispartition AND h.inhrelid IS NOT NULL
+        THEN ARRAY[h.parents[1][1], h.parents[1][2]] END AS partition_of__id,
     pg_get_expr(c.relpartbound, c.oid) AS partition_bound,
-    NULLIF(EXISTS ( --@ >=14
-        SELECT FROM pg_inherits AS i WHERE i.inhrelid = c.oid AND i.inhdetachpending --@ >=14
-    ), false) AS detach_pending, --@ >=14
-    CASE WHEN NOT c.relispartition THEN (
-        SELECT array_agg(ARRAY[pn.nspname, p.relname]::text[] ORDER BY i.inhseqno)
-        FROM pg_inherits AS i
-        JOIN pg_class AS p ON p.oid = i.inhparent
-        JOIN pg_namespace AS pn ON pn.oid = p.relnamespace
-        WHERE i.inhrelid = c.oid
-    ) END AS inherits__list,
+    NULLIF(h.detaching, false) AS detach_pending, --@ >=14
+    CASE WHEN NOT c.relispartition THEN h.parents END AS inherits__list,
     am.amname::text AS access_method,
     CASE WHEN s.oid IS NOT NULL THEN ARRAY[s.spcname]::text[] END AS tablespace__id,
     CASE WHEN y.oid IS NOT NULL THEN ARRAY[yn.nspname, y.typname]::text[] END AS of_type__id,
@@ -58,7 +60,8 @@ SELECT
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_roles AS o ON o.oid = c.relowner
-LEFT JOIN dropped AS z ON z.attrelid = c.oid
+LEFT JOIN heir AS h ON h.inhrelid = c.oid
+LEFT JOIN dropped AS z ON z.attrelid = c.oid --@ dated
 LEFT JOIN pg_class AS t ON t.oid = c.reltoastrelid
 LEFT JOIN pg_am AS am ON am.oid = c.relam
 LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace

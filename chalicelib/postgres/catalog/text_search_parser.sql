@@ -1,6 +1,7 @@
 -- kind: text_search_parser
 -- needs: SELECT on pg_ts_parser, pg_namespace, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_ts_parser WHERE oid >= 16384 OR prsnamespace <> 11 OR prsname <> 'default' OR greatest(prsstart::oid, prstoken::oid, prsend::oid, prslextype::oid, prsheadline::oid) >= 16384
 -- name: {name}
 -- Parsers have no owner. Of the server's own one: where it is moved, or calls a function that is not
 -- the server's.

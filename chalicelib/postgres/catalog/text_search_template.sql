@@ -1,6 +1,7 @@
 -- kind: text_search_template
 -- needs: SELECT on pg_ts_template, pg_namespace, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_ts_template WHERE oid >= 16384 OR tmplnamespace <> 11 OR greatest(tmplinit::oid, tmpllexize::oid) >= 16384
 -- name: {name}
 -- Templates have no owner. Of the server's own: those that are moved, or call a function that is not
 -- the server's. A comment or a new name cannot be told.

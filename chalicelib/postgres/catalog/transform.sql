@@ -1,6 +1,7 @@
 -- kind: transform
 -- needs: SELECT on pg_transform, pg_type, pg_namespace, pg_language, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_transform
 -- name: for {meta_type} language {meta_language}
 SELECT
     format_type(r.trftype, NULL) AS meta_type,

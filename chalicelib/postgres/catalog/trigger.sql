@@ -1,6 +1,7 @@
 -- kind: trigger
 -- needs: SELECT on pg_trigger, pg_class, pg_proc, pg_namespace, pg_extension, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_trigger WHERE NOT tgisinternal
 -- name: {name}
 -- of: {meta_parent} {meta_of}
 -- required: definition__statement

@@ -4,6 +4,16 @@
 -- name: {name}
 -- Row types of tables, arrays and multiranges belong to another object and are left out. Before 17 a new
 -- owner of a range is not its multirange's, and a dump and restore loses whose that was.
+WITH wanted AS MATERIALIZED (
+    SELECT t.oid
+    FROM pg_type AS t
+    WHERE (t.oid >= 16384 OR t.typowner <> 10)
+        AND t.typtype IN ('e', 'd', 'c', 'r', 'p', 'b')
+        AND (t.typtype <> 'c' OR EXISTS (
+            SELECT FROM pg_class AS c WHERE c.oid = t.typrelid AND c.relkind = 'c'
+        ))
+        AND NOT EXISTS (SELECT FROM pg_type AS e WHERE e.typarray = t.oid)
+)
 SELECT
     ARRAY[n.nspname, t.typname]::text[] AS name,
     ARRAY[t.xmin::text] || ARRAY(SELECT e.xmin::text FROM pg_enum AS e WHERE e.enumtypid = t.oid)
@@ -14,14 +24,14 @@ SELECT
         WHEN 'p' THEN 'shell' ELSE 'base'
     END AS form,
     ARRAY[coalesce(o.rolname, t.typowner::text)]::text[] AS owner__id,
-    (
+    CASE WHEN t.typacl IS NOT NULL THEN (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('T', t.typowner)) AS d
-        WHERE t.typacl IS NOT NULL AND d.grantee = t.typowner AND NOT EXISTS (
+        WHERE d.grantee = t.typowner AND NOT EXISTS (
             SELECT FROM aclexplode(t.typacl) AS a
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
-    ) AS owner_lacks__set,
+    ) END AS owner_lacks__set,
     ARRAY(
         SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder
     ) AS labels,
@@ -83,7 +93,8 @@ SELECT
     CASE WHEN r.rngmultitypid <> 0 THEN format_type(r.rngmultitypid, NULL) END AS multirange, --@ >=14
     CASE WHEN q.typowner <> t.typowner THEN ARRAY[coalesce(qo.rolname, q.typowner::text)]::text[] END AS multirange_owner__id, --@ >=17
     m.description AS comment
-FROM pg_type AS t
+FROM wanted AS w
+JOIN pg_type AS t ON t.oid = w.oid
 JOIN pg_namespace AS n ON n.oid = t.typnamespace
 LEFT JOIN pg_roles AS o ON o.oid = t.typowner
 LEFT JOIN pg_class AS c ON c.oid = t.typrelid AND t.typtype = 'c'
@@ -101,11 +112,7 @@ LEFT JOIN pg_collation AS rl ON rl.oid = r.rngcollation
 LEFT JOIN pg_namespace AS rln ON rln.oid = rl.collnamespace
 LEFT JOIN pg_description AS m
     ON m.objoid = t.oid AND m.classoid = 'pg_type'::regclass AND m.objsubid = 0
-WHERE (t.oid >= 16384 OR t.typowner <> 10)
-    AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
-    AND t.typtype IN ('e', 'd', 'c', 'r', 'p', 'b')
-    AND (t.typtype <> 'c' OR c.relkind = 'c')
-    AND NOT EXISTS (SELECT FROM pg_type AS e WHERE e.typarray = t.oid)
+WHERE n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_type'::regclass AND x.objid = t.oid AND x.deptype = 'e'

@@ -1,6 +1,7 @@
 -- kind: user_mapping
 -- needs: SELECT on pg_user_mappings, pg_foreign_server, pg_roles
 -- since: 13
+-- if: FROM pg_foreign_server
 -- name: {meta_grantee} on {name}
 -- of: server {name}
 -- reads: pg_user_mapping

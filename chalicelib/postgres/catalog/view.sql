@@ -1,6 +1,7 @@
 -- kind: view
 -- needs: SELECT on pg_class, pg_rewrite, pg_namespace, pg_roles, pg_am, pg_tablespace, pg_extension, pg_depend, pg_description
 -- since: 13
+-- if: FROM pg_class WHERE relkind IN ('v', 'm') AND (oid >= 16384 OR relowner <> 10)
 -- name: {name}
 -- required: definition__statement
 WITH bound AS (
@@ -17,14 +18,14 @@ SELECT
     pg_get_viewdef(c.oid) AS definition__statement,
     c.relkind = 'm' AS materialized,
     ARRAY[coalesce(o.rolname, c.relowner::text)]::text[] AS owner__id,
-    (
+    CASE WHEN c.relacl IS NOT NULL THEN (
         SELECT array_agg(lower(d.privilege_type))
         FROM aclexplode(acldefault('r', c.relowner)) AS d
-        WHERE c.relacl IS NOT NULL AND d.grantee = c.relowner AND NOT EXISTS (
+        WHERE d.grantee = c.relowner AND NOT EXISTS (
             SELECT FROM aclexplode(c.relacl) AS a
             WHERE a.grantee = d.grantee AND a.privilege_type = d.privilege_type
         )
-    ) AS owner_lacks__set,
+    ) END AS owner_lacks__set,
     coalesce((
         SELECT p.option_value::boolean FROM pg_options_to_table(c.reloptions) AS p
         WHERE p.option_name = 'security_barrier'
