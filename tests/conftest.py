@@ -74,8 +74,8 @@ class Database:
         options.setdefault("conceal", lambda secret: f"<{len(secret)}>")
         return PostgresSource(dsn or self.dsn, **options)
 
-    def read(self, dsn=None, **options):
-        return self.source(dsn, **options).read(lambda kind, done, total: None)
+    def read(self, dsn=None, known=None, **options):
+        return self.source(dsn, **options).read(lambda kind, done, total: None, known)
 
     def scan(self, dsn=None, **options):
         return snapshot.build(self.read(dsn, **options).objects)

@@ -2,7 +2,6 @@
 
 import psycopg
 import pytest
-from support.cases import load, statements
 
 from chalicelib.drift import snapshot
 from chalicelib.drift.source import Known
@@ -47,21 +46,6 @@ def test_nothing_that_changed_is_read_nothing_of_twice(database):
 
 def test_without_a_mark_asked_for_none_is_made(database):
     assert database.read().mark is None
-
-
-CASES = load()
-
-
-@pytest.mark.parametrize(
-    "case", CASES, ids=[f"{n}-{case.change[:50]}" for n, case in enumerate(CASES)]
-)
-def test_every_drift_is_seen_by_a_scan_that_knows_the_last_one(case, database, major):
-    if not case.since <= major <= case.until:
-        pytest.skip(f"of PostgreSQL {case.since} to {case.until}")
-    database.run(*statements(case.setup))
-    first = look(database)
-    database.run(*statements(case.change))
-    assert data(look(database, first)) == data(look(database))
 
 
 def test_a_transaction_that_was_open_at_the_mark_is_seen_when_it_commits(database):

@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import pytest
@@ -33,6 +34,11 @@ def test_versions_differ_where_the_catalogue_does():
 def test_lines_for_catalogues_that_cannot_be_read_are_left_out():
     assert "FROM pg_proc" in queries.load("fingerprint", 18).sql
     assert "FROM pg_proc" not in queries.load("fingerprint", 18, unreadable=["pg_proc"]).sql
+
+
+def test_every_query_can_be_sent_to_a_database_of_any_encoding():
+    for name, major in itertools.product((*queries.kinds(), *queries.SUPPORT), range(13, 19)):
+        assert queries.load(name, major).sql.isascii(), name
 
 
 def test_no_query_holds_a_place_for_an_identifier():

@@ -93,6 +93,7 @@ WHERE (
             AND oidvectortypes(p.proargtypes) NOT LIKE '%any%') --@ >=14
     )
     AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
+    AND oidvectortypes(p.proargtypes) !~ '(^|, )pg_temp_[0-9]+[.]'
     AND NOT EXISTS (
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_proc'::regclass AND x.objid = p.oid AND x.deptype = 'e'

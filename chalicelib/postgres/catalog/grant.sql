@@ -38,6 +38,7 @@ WITH extension_members AS (
     FROM pg_proc AS p
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE p.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
+        AND oidvectortypes(p.proargtypes) !~ '(^|, )pg_temp_[0-9]+[.]'
         AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT e.classid, e.objid FROM extension_members AS e)
         AND NOT EXISTS (
             SELECT FROM pg_depend AS x

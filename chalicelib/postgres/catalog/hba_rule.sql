@@ -65,6 +65,6 @@ SELECT
     u.auth_method AS method,
     u.options AS options__options,
     u.file,
-    regexp_replace(u.error, '"[^"]*"|: .*$', '…', 'g') AS error,
+    regexp_replace(u.error, '"[^"]*"|: .*$', '...', 'g') AS error,
     CASE WHEN u.error ~ '["]|: ' THEN u.error END AS error_digest__secret
 FROM numbered AS u

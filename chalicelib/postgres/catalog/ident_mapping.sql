@@ -33,7 +33,7 @@ SELECT
         WHEN row_number() OVER same > 1 THEN ' #' || row_number() OVER same ELSE ''
     END AS meta_map,
     m.file,
-    regexp_replace(m.error, '"[^"]*"|: .*$', '…', 'g') AS error,
+    regexp_replace(m.error, '"[^"]*"|: .*$', '...', 'g') AS error,
     CASE WHEN m.error ~ '["]|: ' THEN m.error END AS error_digest__secret
 FROM maps AS m
 WINDOW same AS (PARTITION BY m.whole ORDER BY m.n)
