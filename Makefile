@@ -48,6 +48,7 @@ format: $(READY)
 
 bench: $(READY)  ## ratios, side by side in one run
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/snapshots.py
 	$(BIN)/python tests/bench/packets.py
 	$(BIN)/python tests/bench/api.py
 	$(BIN)/python tests/bench/broker.py

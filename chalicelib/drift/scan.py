@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,11 +20,12 @@ from chalicelib.drift import approval, attributions, explained, finding, state, 
 from chalicelib.drift.diff import Change, Operation, hidden, signed_gaps, unreadable
 from chalicelib.drift.finding import BASELINE, Disposition, Finding
 from chalicelib.drift.judge import judge
+from chalicelib.drift.known import known, marked
 from chalicelib.drift.look import look
 from chalicelib.drift.meaning import Meanings
 from chalicelib.drift.outcome import Outcome
-from chalicelib.drift.snapshot import COVERAGE, recall
-from chalicelib.drift.source import Known, question_key, questions
+from chalicelib.drift.snapshot import COVERAGE
+from chalicelib.drift.source import question_key, questions
 from chalicelib.kernel import canon, ledger
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
@@ -46,13 +46,12 @@ if TYPE_CHECKING:
     from chalicelib.drift.desk import Desk, Target
     from chalicelib.drift.look import Look
     from chalicelib.drift.snapshot import Snapshot
-    from chalicelib.drift.source import Reading, Source
+    from chalicelib.drift.source import Source
     from chalicelib.drift.state import State
     from chalicelib.drift.verdict import Meaning
     from chalicelib.drift.who import Attribution
     from chalicelib.kernel.record import Actor
 
-FULL_READING = timedelta(days=1)  # everything is read again after this, marks or not
 MAX_ATTEMPTS = 3  # to append, while people decide about findings of the same target
 
 
@@ -172,31 +171,12 @@ class _Scan:
         try:
             if isinstance(source, CouldNotTell):
                 raise source
-            seen = look(source, progress, self._known())
+            seen = look(source, progress, known(self.desk, self.state, self.started))
             self._check_identity(seen.reading.identity)
             self.look = seen
             self.ended = timestamp(self.desk.clock.now())
         except CouldNotTell as error:
             self._cannot_tell(error)
-
-    def _known(self) -> Known:
-        """What the last scan left, while it is not too long ago that everything was read."""
-        last = self.state.last_scan
-        if last is None or last.mark is None:
-            return Known(None, lambda: None)
-        oldest = timestamp(self.started - FULL_READING)
-        return Known(last.mark if last.mark.at > oldest else None, self._stored)
-
-    def _stored(self) -> Snapshot | None:
-        """The snapshot of the last scan; None, where the store has it no more, or another."""
-        last = self.state.last_scan
-        data = None if last is None else self.desk.objects.get(approval.snapshot_key(last.snapshot))
-        if last is None or data is None:
-            return None
-        try:
-            return recall(data, sha256=last.snapshot, root=last.root)
-        except VerificationFailed:  # everything is read; storing that says what is wrong
-            return None
 
     def _check_identity(self, found: str) -> None:
         """Findings of one database say nothing about another. Raises: AnotherSystem."""
@@ -396,17 +376,11 @@ class _Scan:
                 "read_at": reading.read_at,
             }
             if reading.mark is not None:
-                body["snapshot"]["mark"] = _marked(reading)
+                body["snapshot"]["mark"] = marked(reading)
             body["system"] = reading.system
             body["queries"] = [msgspec.to_builtins(query) for query in reading.queries]
             body["questions"] = self.asked
         return body
-
-
-def _marked(reading: Reading) -> dict[str, Any]:
-    """The mark as it is recorded; with the scan that it is of, where this one took its objects."""
-    said = msgspec.to_builtins(reading.mark)
-    return said if reading.kept else {key: said[key] for key in ("since", "sha256")}
 
 
 def _refused(error: VerificationFailed) -> Change:
