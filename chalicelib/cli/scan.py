@@ -249,7 +249,9 @@ def _show(one: Result) -> None:
         for severity in SEVERITIES
     }
     words = ", ".join(f"{number} {severity}" for severity, number in counts.items() if number)
-    nothing = "nothing was compared" if one.outcome is Outcome.UNKNOWN else "no open findings"
+    nothing = "no open findings"
+    if one.outcome is Outcome.UNKNOWN:
+        nothing = "an open finding cannot be seen" if one.not_visible else "nothing was compared"
     settled = sum(disposition is not Disposition.OPEN for _, disposition in one.findings)
     line = Text.assemble(
         (plain(one.target), "bold"),

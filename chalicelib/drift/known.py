@@ -25,9 +25,14 @@ FULL_READING: Final = timedelta(days=1)  # everything is read again after this, 
 
 
 def known(desk: Desk, state: State, now: datetime) -> Known:
-    """What a scan of this target that starts now may rely on. Nothing is fetched yet."""
+    """What a scan of this target that starts now may rely on. Nothing is fetched yet.
+
+    Another program may write the same catalogue in other lines, and reads for itself.
+    """
     last = state.last_scan
-    if last is None or last.mark is None or last.mark.at <= timestamp(now - FULL_READING):
+    if last is None or last.mark is None or last.program != desk.program():
+        return Known(None, lambda: None)
+    if last.mark.at <= timestamp(now - FULL_READING):
         return Known(None, lambda: None)
     return Known(last.mark, lambda: _stored(desk, last))
 

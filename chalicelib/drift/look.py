@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import threading
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from chalicelib.kernel.errors import NotFound, Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from chalicelib.drift.snapshot import Object
     from chalicelib.drift.source import Known, Reading, Source
 
 
@@ -56,11 +58,24 @@ def _uncollected() -> Iterator[None]:
 def look(source: Source, progress: Callable[..., None], known: Known | None = None) -> Look:
     """The target now, recorded nowhere. Raises: CouldNotTell, as the source does."""
     with _uncollected():
+        if known is not None:
+            known = known._replace(snapshot=functools.cache(known.snapshot))
         reading = source.read(progress, known)
+        earlier = known.snapshot() if known is not None and reading.kept else None
+        if earlier is not None and _same(earlier, reading.objects):
+            return Look(earlier, reading)
         try:
             return Look(build(reading.objects), reading)
         except ValueError as error:
             raise Unsupported(f"what was read is no snapshot: {error}") from error
+
+
+def _same(earlier: Snapshot, objects: list[Object]) -> bool:
+    """Whether these are the very objects of a snapshot, which need not be built anew then."""
+    stored = earlier.objects
+    return len(objects) == len(stored) and all(
+        (old := stored.get(item.key)) is item or old == item for item in objects
+    )
 
 
 def to_sign(source: Source, progress: Callable[..., None]) -> Look:

@@ -242,8 +242,15 @@ class _Scan:
             (one, known[one.id].at(at) if one.id in known else Disposition.OPEN)
             for one in self._attribute(self._judge())
         ]
-        gone = self._gone({one.id for one, _ in judged})
-        outcome = Outcome.of(judged, compared=self.held is not None and self.look is not None)
+        present = {one.id for one, _ in judged}
+        gone = self._gone(present)
+        # What was found open and cannot be seen any more is not clean, whoever signed for the gap.
+        unseen = known.keys() - present - set(gone)
+        compared = self.held is not None and self.look is not None
+        outcome = Outcome.of(
+            judged,
+            compared=compared and all(known[key].at(at) is not Disposition.OPEN for key in unseen),
+        )
         drafts = [
             self._draft(state.OPENED, at, finding.encode(one))
             for one, _ in judged

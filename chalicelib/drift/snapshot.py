@@ -39,15 +39,21 @@ class Object:
     asked for, so that a line that nobody looks into is never parsed.
     """
 
-    __slots__ = ("_attributes", "_line", "kind", "name")
+    __slots__ = ("_attributes", "_leaf", "_line", "kind", "name")
 
     def __init__(
-        self, kind: str, name: str, attributes: Mapping[str, Value] | None, line: bytes = b""
+        self,
+        kind: str,
+        name: str,
+        attributes: Mapping[str, Value] | None,
+        line: bytes = b"",
+        leaf: bytes = b"",
     ) -> None:
         self.kind = kind
         self.name = name
         self._attributes = attributes
         self._line = line
+        self._leaf = leaf
 
     @classmethod
     def of_line(cls, kind: str, name: str, line: bytes) -> Object:
@@ -68,6 +74,11 @@ class Object:
             given = {key: value for key, value in self.attributes.items() if value is not None}
             self._line = canon.encode([self.kind, self.name, given])
         return self._line
+
+    @property
+    def leaf(self) -> bytes:
+        """The line's hash (32 bytes) as a leaf of the snapshot's tree."""
+        return self._leaf or merkle.leaf_hash(self.line)
 
     @property
     def key(self) -> Key:
@@ -161,7 +172,7 @@ def build(objects: Iterable[Object]) -> Snapshot:
         if len({item.name for item in several}) < len(several):
             twice = next(one.name for one, two in pairwise(several) if one.name == two.name)
             raise ValueError(f"two objects of kind {kind} are named {twice!r}")
-    return Snapshot(ordered, merkle.root([item.line for item in ordered.values()]))
+    return Snapshot(ordered, merkle.root_of_hashes(item.leaf for item in ordered.values()))
 
 
 def line(item: Object) -> bytes:
@@ -187,7 +198,7 @@ def parse(data: bytes) -> Snapshot:
                 raise Malformed(
                     f"line {number} of the snapshot is not [kind, name, {{attributes}}] in order"
                 )
-    return Snapshot(objects, merkle.root(item.line for item in objects.values()))
+    return Snapshot(objects, merkle.root_of_hashes(item.leaf for item in objects.values()))
 
 
 def recall(data: bytes, *, sha256: str, root: str) -> Snapshot:
@@ -204,7 +215,7 @@ def recall(data: bytes, *, sha256: str, root: str) -> Snapshot:
             raise Malformed("a line of the stored snapshot does not begin with kind and name")
         name = head[2] if b"\\" not in head[2] else _decoder.decode(b'"' + head[2] + b'"').encode()
         key = (sys.intern(head[1].decode()), name.decode())
-        objects[key] = Object.of_line(*key, raw)
+        objects[key] = Object(*key, None, raw, b"")
     return Snapshot(objects, bytes.fromhex(root))
 
 

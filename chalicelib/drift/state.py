@@ -116,6 +116,7 @@ class Scanned(msgspec.Struct, frozen=True):
     root: str = ""
     identity: str = ""
     mark: Mark | None = None
+    program: str = ""  # the digest of the program that scanned
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -170,6 +171,7 @@ def _scanned(state: State, entry: Entry) -> None:
         root=snapshot.get("root", ""),
         identity=snapshot.get("identity", ""),
         mark=_mark(snapshot.get("mark"), entry),
+        program=body.get("program_sha256", ""),
     )
     if snapshot:
         state.last_read_at = snapshot["read_at"]

@@ -77,7 +77,12 @@ def root(leaves: Iterable[bytes]) -> bytes:
     Empty input hashes the empty string. Leaves are taken _CHUNK at a time: such a chunk is a
     complete subtree, and what is left at the end is the rightmost one. Source: RFC 9162 §2.1.1.
     """
-    frontier, rest = Frontier(), iter(leaves)
+    return root_of_hashes(hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves)
+
+
+def root_of_hashes(hashes: Iterable[bytes]) -> bytes:
+    """As :func:`root`, of the leaves' hashes (32 bytes each)."""
+    frontier, rest = Frontier(), iter(hashes)
     while len(chunk := list(itertools.islice(rest, _CHUNK))) == _CHUNK:
         frontier.append(_subtree(chunk))
     if not chunk:
@@ -88,12 +93,11 @@ def root(leaves: Iterable[bytes]) -> bytes:
     return node
 
 
-def _subtree(leaves: list[bytes]) -> bytes:
-    """Merkle tree hash (32 bytes) of at least one leaf's data, level by level.
+def _subtree(level: list[bytes]) -> bytes:
+    """Merkle tree hash (32 bytes) of at least one leaf's hash, level by level.
 
     A node without a neighbour goes up as it is: RFC 9162 splits at the largest power of two.
     """
-    level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]
     while len(level) > 1:
         pairs = zip(level[::2], level[1::2], strict=False)
         above = [hashlib.sha256(b"\x01" + left + right).digest() for left, right in pairs]

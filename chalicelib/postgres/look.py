@@ -13,6 +13,7 @@ Needs: what ``snapshot`` needs. Who looks again, and how often, is not decided h
 from __future__ import annotations
 
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chalicelib.drift.snapshot import COVERAGE, Key, Object, unreadable
@@ -246,9 +247,10 @@ class Look:
             objects = reader.objects(rows)
         except IncompleteError:
             raise TornError(name) from None
-        self._objects += objects
         if dated:
             self._dated += reader.dated(objects, rows)
+        objects.sort(key=attrgetter("name"))  # the other session goes on meanwhile
+        self._objects += objects
 
     def _gaps(self) -> list[Object]:
         """What the role may not read, one object for each kind."""
@@ -272,12 +274,13 @@ class Look:
         }
         for name in sorted(self._denied & asked.keys()):
             kind = asked[name].kind
+            is_whole = kind not in read and not asked[name].hides  # nothing more than may be signed
             gaps[kind] = unreadable(
                 kind,
                 reason="permission denied for a catalogue",
                 needs=asked[name].needs,
                 partial=kind in read,
-                optional=asked[name].optional and kind not in read,
+                optional=asked[name].optional and is_whole,
             )
         return list(gaps.values())
 

@@ -12,7 +12,9 @@ What makes two looks comparable is digested too: the server's process, the datab
 what it may read, the queries, the key of concealed values. Transaction ids wrap around after 2^32:
 a mark is good for half of that. What does not stand in tables (FRESH) is read by every scan.
 
-Writes past the server's own rules (statistics, updated in place) touch nothing that a snapshot has.
+Writes in place, past the server's own rules, leave no trace in either. What a snapshot has of them
+is read by every scan, too: a DROP DATABASE that was cut off (``database``). The others are
+statistics, and what a snapshot has not.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 REACH: Final = 2**31 - 10_000_000  # transactions; beyond, an old row's id may look like a new one
 FRESH: Final = frozenset(
     {
+        "database",  # its connection limit says, in place, that it is half dropped
         "extension",  # which version is the default one stands in files
         "file_setting",
         "hba_rule",
@@ -40,6 +43,7 @@ FRESH: Final = frozenset(
         "replication_slot",
         "role",
         "subscription",
+        "tablespace",  # where it lies stands in a link
         "user_mapping",
     }
 )

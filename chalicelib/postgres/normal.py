@@ -228,9 +228,16 @@ class _Pass:
                 first += self._name(first) == "ASCII_40"  # noqa: PLW2901 - as above
             bare = pretty and next(iter(node)) in _SIMPLE
             start, end = self._tokens[first].start, self._tokens[last].end
-            edits.append(_Edit(start, start, "" if bare else "("))
+            edits.append(_Edit(start, start, "") if bare else self._opened(first))
             edits.append(_Edit(end, end, f"{'' if bare else ')'}::{to}{several}"))
         return edits
+
+    def _opened(self, first: int) -> _Edit:
+        """A parenthesis before a token; where that begins a line, as CASE does, before the line."""
+        before, start = self._tokens[first - 1], self._tokens[first].start
+        if b"\n" not in self._source[before.end : start]:
+            return _Edit(start, start, "(")
+        return _Edit(before.end, before.end, "(" if before.name in _OPEN else " (")
 
     def _split(self, array: Node) -> list[tuple[int, int]]:
         """The first and the last token of each element."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from chalicelib.drift.snapshot import Key, Object
 from chalicelib.kernel import canon
+from chalicelib.kernel.merkle import leaf_hash
 from chalicelib.kernel.names import identifier, qualified
 from chalicelib.postgres import normal
 from chalicelib.postgres.text import listed
@@ -88,7 +89,8 @@ class Reader:
                 if (value := row[index]) is not None and value != empty:
                     _define(attributes, alias, suffix, value)
             name = name_of(row)
-            found.append(Object(kind, name, None, encode((kind, name, attributes))))
+            line = encode((kind, name, attributes))
+            found.append(Object(kind, name, None, line, leaf_hash(line)))
         return found
 
     def dated(self, objects: Iterable[Object], rows: Iterable[Row]) -> list[Dated]:

@@ -3,7 +3,7 @@
 import pytest
 from support.desk import ANA, BEN, CHLOE, propose_state, quiet
 
-from chalicelib.drift import approval
+from chalicelib.drift import approval, decide
 from chalicelib.drift.diff import Operation, diff, merge, signed_gaps
 from chalicelib.drift.outcome import Outcome
 from chalicelib.drift.scan import scan
@@ -88,6 +88,21 @@ def test_a_scan_that_sees_everything_names_nothing(desk, target, source):
     assert result.outcome is Outcome.CLEAN
     assert result.not_visible == {}
     assert "not_visible" not in result.entries[-1].record.body
+
+
+def test_an_open_finding_that_a_signed_gap_hides_is_not_clean(desk, target, source):
+    approve(desk, target, source)
+    source.put("hba_rule", "host all all 0.0.0.0/0", method="trust")
+    [(found, _)] = run(desk, target, source).findings
+    source.drop("hba_rule", "host all all 0.0.0.0/0")
+    source.put("coverage", "hba_rule", **HBA.attributes)
+    approve(desk, target, source)
+    hidden = run(desk, target, source)
+    assert hidden.findings == []
+    assert hidden.outcome is Outcome.UNKNOWN
+    until = desk.clock.now().date()
+    decide.suppress(desk, target, [found.id], until=until, reason="seen by hand", actor=BEN)
+    assert run(desk, target, source).outcome is Outcome.CLEAN
 
 
 def test_a_gap_without_a_baseline_is_unknown(desk, target, source):

@@ -1,5 +1,6 @@
 """What a scan takes from the one before: only what was recorded, whole, and not for ever."""
 
+import dataclasses
 from datetime import timedelta
 
 import msgspec
@@ -88,6 +89,15 @@ def test_everything_is_read_again_after_a_day(desk, signed, clock):
     run(desk, signed)
     assert signed.read_in_full == 2
     run(desk, signed)
+    assert signed.read_in_full == 2
+
+
+def test_another_program_reads_for_itself(desk, signed):
+    run(desk, signed)
+    newer = dataclasses.replace(desk, program=lambda: "another")
+    run(newer, signed)
+    assert signed.read_in_full == 2
+    run(newer, signed)
     assert signed.read_in_full == 2
 
 

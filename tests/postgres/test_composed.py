@@ -29,7 +29,7 @@ CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
 CREATE TABLE "Odd Name" (
     i integer, t text, v varchar(9), c char(3), n numeric, z timestamptz, b boolean, u uuid,
     nm name, a integer[], j jsonb, m mood, p positive, "se lect" text, de text COLLATE "C",
-    ci inet, r int4range
+    ci inet, r int4range, ts tsvector
 );
 CREATE TABLE parted (i integer, t text) PARTITION BY RANGE (i);
 CREATE TABLE parted1 PARTITION OF parted FOR VALUES FROM (1) TO (9);
@@ -66,6 +66,9 @@ CREATE INDEX ON "Odd Name" USING gin (j jsonb_path_ops);
 CREATE INDEX ON "Odd Name" USING gin (a, j);
 CREATE INDEX ON "Odd Name" USING gist (r);
 CREATE INDEX ON "Odd Name" USING gist (ci inet_ops);
+CREATE INDEX ON "Odd Name" USING gist (ts);
+CREATE INDEX ON "Odd Name" USING gist (ts tsvector_ops(siglen = 100));
+CREATE INDEX ON "Odd Name" USING gist (r, ts tsvector_ops(siglen = 100));
 CREATE INDEX ON "Odd Name" USING spgist (t);
 CREATE INDEX ON "Odd Name" USING spgist (ci);
 CREATE INDEX ON "Odd Name" USING brin (z);
@@ -93,6 +96,23 @@ def test_definitions_of_indexes_are_the_server_s(database, major):
     assert len(rows) > 60
     for schema, name, definition in rows:
         assert found["index", qualified(schema, name)].attributes["definition"] == definition
+
+
+def test_a_class_of_somebody_else_may_be_the_usual_one(database):
+    database.run(
+        "CREATE TABLE t (v varchar, w varchar)",
+        "CREATE INDEX a ON t (v)",
+        "CREATE OPERATOR CLASS own DEFAULT FOR TYPE varchar USING btree AS"
+        " OPERATOR 1 < (text, text), OPERATOR 2 <= (text, text), OPERATOR 3 = (text, text),"
+        " OPERATOR 4 >= (text, text), OPERATOR 5 > (text, text), FUNCTION 1 bttextcmp(text, text)",
+        "CREATE INDEX b ON t (v)",
+    )
+    found = database.scan().objects
+    shown = [found["index", f"public.{name}"].attributes["definition"] for name in "ab"]
+    assert shown == [
+        "CREATE INDEX a ON public.t USING btree (v text_ops)",
+        "CREATE INDEX b ON public.t USING btree (v)",
+    ]
 
 
 @pytest.mark.parametrize("name", ODD)

@@ -119,6 +119,37 @@ def test_a_role_that_is_renamed_is_named_everywhere(database):
     assert owner == "bob"
 
 
+def test_two_sets_of_roles_never_look_alike(database):
+    # The names and numbers of one in the order of the other, with a name that holds a line's end.
+    database.run("CREATE SCHEMA app", "CREATE ROLE a", "CREATE ROLE b", "CREATE ROLE c")
+    database.run("ALTER SCHEMA app OWNER TO a")
+    oids = {
+        name: database.value(f"SELECT oid FROM pg_roles WHERE rolname = '{name}'") for name in "abc"
+    }
+    rows = "SELECT oid, rolsuper, rolname FROM (VALUES %s) AS r (oid, rolsuper, rolname)"
+    first = rows % f"({oids['a']}, false, 'a'), ({oids['b']}, false, E'b\\n{oids['c']} f c')"
+    other = rows % f"({oids['a']}, false, E'a\\n{oids['b']} f b'), ({oids['c']}, false, 'c')"
+    sql = queries.load("mark", 18).sql
+    digest = sql[sql.index("encode(") : sql.index(" AS recent")]
+    one, two = (database.value(f"SELECT {digest} FROM ({given}) AS r") for given in (first, other))
+    assert one != two
+
+
+def test_a_database_that_is_half_dropped_is_seen(database, other_database):
+    # Its row is changed in place, in a transaction that is rolled back.
+    first = look(database)
+    with psycopg.connect(database.dsn) as holder:
+        holder.execute("LOCK TABLE pg_tablespace IN ACCESS EXCLUSIVE MODE")
+        with psycopg.connect(database.dsn, autocommit=True) as other:
+            other.execute("SET lock_timeout = '1s'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute("DROP DATABASE other")
+    later = look(database, first)
+    found = snapshot.build(later.objects).objects
+    assert found["database", "other"].attributes["connection_limit"] == -2
+    assert data(later) == data(look(database))
+
+
 def test_roles_settings_and_memberships_are_read_by_every_scan(database):
     database.run(*RICH, "CREATE ROLE alice", "CREATE ROLE bob")
     first = look(database)

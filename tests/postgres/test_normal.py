@@ -138,6 +138,11 @@ ONE_FORM = [
         "v::text = ANY (ARRAY['a'::character varying, i + 1]::text[])",
         "v::text = ANY (ARRAY['a'::character varying::text, (i + 1)::text])",
     ),
+    (
+        "expression",
+        "(v = ANY ((ARRAY[\n        CASE WHEN b THEN v END, 'x'::character varying,\n        CASE WHEN b THEN v END])::text[]))",
+        "(v = ANY (ARRAY[(\n        CASE WHEN b THEN v END)::text, ('x'::character varying)::text, (\n        CASE WHEN b THEN v END)::text]))",
+    ),
     ("pretty", "i = (- 1)", "i = '-1'::integer"),
     ("pretty", "- 1", "'-1'::integer"),
 ]  # fmt: skip

@@ -265,6 +265,8 @@ def carried(database):
 def test_what_is_foreign_or_replicated_is_the_same_after_dump_and_restore(
     database, other_database, major
 ):
+    if major < 14:
+        pytest.skip("pg_dump 18 writes options of subscriptions that 13 does not know")
     database.run(*CARRIED, *(PARTS if major >= 15 else ()))
     lines = carried(database)
     assert len({line.split(b",")[0] for line in lines}) == (11 if major >= 15 else 10)

@@ -195,6 +195,19 @@ def test_a_catalogue_that_may_not_be_read_costs_only_its_kinds(database, major):
     assert ("view", "app.v") in seen.objects
 
 
+def test_nobody_can_sign_for_not_seeing_a_whole_kind_of_which_attributes_are_closed(database):
+    database.run(
+        SCANNER,
+        "REVOKE SELECT ON pg_shdescription, pg_foreign_server FROM PUBLIC",
+        "GRANT pg_read_all_settings TO scanner",
+    )
+    gaps = coverage(database.scan(database.as_role("scanner", "x")))
+    assert {gaps[kind]["reason"] for kind in ("role", "user_mapping")} == {
+        "permission denied for a catalogue"
+    }
+    assert not {"role", "user_mapping"} & {kind for kind, gap in gaps.items() if "optional" in gap}
+
+
 def test_functions_that_may_not_be_executed_cost_only_their_kinds(database):
     database.run(
         *RICH,

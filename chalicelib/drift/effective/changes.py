@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chalicelib.drift.diff import Operation
 from chalicelib.drift.effective.answer import WHOLE
+from chalicelib.drift.effective.closure import Sets
 from chalicelib.drift.effective.compare import (
     BECOME,
     GRANT,
@@ -39,7 +40,7 @@ from chalicelib.drift.effective.privileges import (
     SUPERUSER,
     USAGE,
 )
-from chalicelib.drift.effective.words import OWNERSHIP, sentences
+from chalicelib.drift.effective.words import OWNERSHIP, fitting, sentences
 from chalicelib.drift.iam.compare import Widening
 from chalicelib.drift.verdict import MAX_REASONS, Meaning, bounded
 from chalicelib.kernel.errors import Unsupported
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from chalicelib.drift.diff import Change
-    from chalicelib.drift.effective.closure import Effective, Sets
+    from chalicelib.drift.effective.closure import Effective
     from chalicelib.drift.effective.graph import Edge
     from chalicelib.drift.snapshot import Key, Snapshot
 
@@ -67,8 +68,9 @@ class _Way(NamedTuple):
     """Privileges that come by a change on one side: to whom, from which roles' entries."""
 
     users: int  # who uses what the first set of roles has
-    near: int
     reachers: int  # who may use it after SET ROLE
+    near: int
+    setters: int  # who may use, after SET ROLE, what the second set has besides
     far: int
 
 
@@ -189,10 +191,10 @@ class Effects:
         near, far = here.graph.rights(role), here.graph.reach(role)
         way = _Way(
             here.graph.users[member] if edge.inherit else 0,
+            here.graph.reachers[member] if edge.inherit else 0,
             near if edge.inherit else 0,
-            (here.graph.setters[member] if edge.set else 0)
-            | (here.graph.reachers[member] if edge.inherit else 0),
-            far if edge.set else near,
+            here.graph.setters[member] if edge.set else 0,
+            far if edge.set else 0,
         )
         found = list(self._through(way, came=came))
         several = [(BECOME, here.graph.setters[member] if edge.set else 0)]
@@ -201,7 +203,7 @@ class Effects:
             if here.attributes[privilege] & become and edge.set:
                 masked = self._attribute(privilege, several, came=came)
                 found += cells(WHOLE, privilege, masked, self._sides)
-        above = _above(here, role)
+        above = here.graph.over(role)
         for place, admins in here.graph.admins.items():
             if admins & above or (edge.admin and place == role):
                 thing = (ROLE, here.roll.names[place])
@@ -227,16 +229,19 @@ class Effects:
                         yield from cells(
                             thing, privilege, [(GRANT if is_option else USE, mask)], self._sides
                         )
-        for offer in self._offered(way.far, came=came, option=False):
-            mask = way.reachers & ~way.users & ~offer.other.reach
-            if mask:
-                for thing, privilege in offer.things:
-                    yield from cells(thing, privilege, [(BECOME, mask)], self._sides)
+        becoming = ((way.near, way.reachers & ~way.users), (way.far & ~way.near, way.setters))
+        for sources, roles in becoming:
+            for offer in self._offered(sources, came=came, option=False):
+                if mask := roles & ~offer.other.reach:
+                    for thing, privilege in offer.things:
+                        use = here.sets(thing, privilege).use
+                        yield from cells(thing, privilege, [(BECOME, mask & ~use)], self._sides)
         for name in PREDEFINED:
             bit = 1 << here.roll.place(name)
             other = (self.old if came else self.new).sets(WHOLE, name)
             use = way.users & ~other.use if bit & way.near else 0
-            become = way.reachers & ~way.users & ~other.reach if bit & way.far else 0
+            become = way.reachers if bit & way.near else way.setters if bit & way.far else 0
+            become &= ~here.sets(WHOLE, name).use & ~other.reach
             yield from cells(WHOLE, name, [(USE, use), (BECOME, become)], self._sides)
 
     def _offered(self, sources: int, *, came: bool, option: bool) -> list[_Offer]:
@@ -246,7 +251,9 @@ class Effects:
             here, there = (self.new, self.old) if came else self._sides
             grouped: dict[Sets, list[tuple[Key, str]]] = {}
             for thing in sorted(here.near(sources)):
-                acl = here.acl(thing)
+                acl, owner = here.acl(thing), here.inputs.owners.get(thing)
+                if owner and not option and 1 << here.roll.place(owner.name) & sources:
+                    grouped.setdefault(_owning(there, thing), []).append((thing, OWNERSHIP))
                 for privilege, mask in (acl.option if option else acl.held).items():
                     self._left -= 1
                     if mask & sources:
@@ -325,14 +332,15 @@ class Effects:
         note = ""
         if change.attribute == "owner_lacks" and lost and now is not None:
             note = f"{now.name} owns it, and may grant it back to itself"
-        return self._meaning(gained, lost, note=note, ruled=change.kind in _AS_OWNER)
+        # A table's rules, and the functions of its indexes, run with its owner's rights.
+        runs = change.kind == "table" and change.attribute == "owner" and not gained
+        return self._meaning(gained, lost, note=note, ruled=runs or change.kind in _AS_OWNER)
 
     def _owned(self, thing: Key, owner: Owner, *, came: bool) -> Iterator[Cell]:
         here, there = (self.new, self.old) if came else self._sides
         bit = 1 << here.roll.place(owner.name)
         users, reachers = here.users(bit), here.reachers(bit)
-        other = there.inputs.owners.get(thing)
-        had = 0 if other is None else there.users(1 << there.roll.place(other.name))
+        had = _owning(there, thing).use
         yield from cells(thing, OWNERSHIP, [(USE, users & ~had)], self._sides)
         for privilege in here.offered(thing):
             self._left -= 1
@@ -344,7 +352,7 @@ class Effects:
             place = here.roll.place(DATABASE_OWNER)
             if here.graph.users[place] & bit:
                 near = here.graph.rights(place)
-                yield from self._through(_Way(users, near, reachers, near), came=came)
+                yield from self._through(_Way(users, reachers, near, 0, 0), came=came)
 
     def _meaning(
         self, gained: list[Cell], lost: list[Cell], *, note: str = "", ruled: bool = False
@@ -360,7 +368,7 @@ class Effects:
         verdict = Widening.WIDENED if gained else Widening.NEUTRAL
         if lost:
             verdict = Widening.BOTH if gained else Widening.NARROWED
-        reasons = [bounded(one) for one in (*said[: MAX_REASONS - len(notes)], *notes)]
+        reasons = [bounded(one) for one in (*fitting(said, MAX_REASONS - len(notes)), *notes)]
         return Meaning(verdict, reasons, ruled=ruled or bool(gaps))
 
 
@@ -381,6 +389,13 @@ def concerns(change: Change) -> bool:
     return change.kind in KINDS or (change.kind in PRIVILEGES and change.attribute in _OWNED)
 
 
+def _owning(side: Effective, thing: Key) -> Sets:
+    """Who is the owner of a thing on one side, or may become the owner."""
+    owner = side.inputs.owners.get(thing)
+    bit = 0 if owner is None else 1 << side.roll.place(owner.name)
+    return Sets(side.users(bit), side.reachers(bit), 0)
+
+
 def _only(edge: Edge | None, attribute: str) -> Edge | None:
     """A membership, or as if it had one of its options alone; None, where it has not."""
     if edge is None or not attribute:
@@ -391,14 +406,3 @@ def _only(edge: Edge | None, attribute: str) -> Edge | None:
     if not (inherit or may_set or admin):
         return None
     return edge._replace(inherit=inherit, set=may_set, admin=admin)
-
-
-def _above(side: Effective, place: int) -> int:
-    """A role, and all that it is a member of, by whatever options."""
-    found, queue = 1 << place, [place]
-    while queue:
-        for role, _ in side.graph.up[queue.pop()]:
-            if not found >> role & 1:
-                found |= 1 << role
-                queue.append(role)
-    return found

@@ -125,6 +125,16 @@ class Graph:
         """The roles whose privileges one has, itself included."""
         return _mask(self.above(place, becoming=False))
 
+    def over(self, place: int) -> int:
+        """A role, and all that it is a member of, by whatever options."""
+        found, queue = 1 << place, [place]
+        while queue:
+            for role, _ in self.up[queue.pop()]:
+                if not found >> role & 1:
+                    found |= 1 << role
+                    queue.append(role)
+        return found
+
     def becomes(self, place: int) -> int:
         """The roles that one may ``SET ROLE`` to, itself included."""
         return _mask(~one for one in self.above(place, becoming=True) if one < 0)

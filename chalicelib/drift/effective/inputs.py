@@ -20,6 +20,7 @@ from chalicelib.drift.effective.privileges import (
     PUBLIC,
 )
 from chalicelib.drift.snapshot import COVERAGE, Key
+from chalicelib.kernel.names import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,12 +56,13 @@ class Inputs:
     """The inputs, by names.
 
     Building them takes a look at each key, and into roles, memberships and what has an owner.
-    ``database``: the one that was read, for pg_database_owner; empty, where that is not known.
+    ``database``: the one that was read, as the server has its name, for pg_database_owner; empty,
+    where that is not known.
     """
 
     def __init__(self, snapshot: Snapshot, database: str = "") -> None:
         self.snapshot = snapshot
-        self.database = database
+        self.database = identifier(database) if database else ""
         self.roles: dict[str, Mapping[str, Any]] = {}
         self.owners: dict[Key, Owner] = {}
         self.entries: dict[Key, dict[str, Key]] = {}  # of a thing: by grantee, its grant's key

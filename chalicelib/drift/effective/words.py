@@ -36,6 +36,7 @@ _ORDER: Final = (
     "sequence",
     "server",
 )
+_POWERS: Final = (*ATTRIBUTES, *PREDEFINED)  # superuser first, so that no cut leaves it out
 _KINDS: Final = {"foreign_data_wrapper": "foreign data wrapper", "large_object": "large object"}
 
 
@@ -48,15 +49,23 @@ def sentences(several: Iterable[Rectangle], names: Sequence[str], *, came: bool)
             parts.setdefault((thing[0], privileges), []).append(thing)
         for (kind, privileges), things in parts.items():
             grouped.setdefault((one.how, kind, privileges), []).append((one.roles, things))
-    found: list[tuple[tuple[int, int, int], str]] = []
+    found: list[tuple[tuple[bool, int, int, int], str]] = []
     for (how, kind, privileges), parts_of in grouped.items():
         for roles, things, each in _merged(parts_of):
             who, many = people(roles, names)
             rank = _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
-            place = (HOW.index(how), rank, -roles.bit_count() * len(things))
+            place = (kind != CLUSTER, HOW.index(how), rank, -roles.bit_count() * len(things))
             verb = _verb(how, kind, many=many, came=came)
             found.append((place, f"{who} {verb}{_what(kind, privileges, things)}{each}"))
     return [text for _, text in sorted(found)]
+
+
+def fitting(several: Sequence[str], most: int) -> list[str]:
+    """At most ``most`` sentences; the last one says how many are left out."""
+    if len(several) <= most:
+        return list(several)
+    left = len(several) - most + 1
+    return [*several[: most - 1], f"and {left} more: holdfast drift effective lists everything"]
 
 
 def _merged(parts: Sequence[tuple[int, list[Key]]]) -> list[tuple[int, list[Key], str]]:
@@ -95,7 +104,8 @@ def _verb(how: str, kind: str, *, many: bool, came: bool) -> str:
 
 def _what(kind: str, privileges: tuple[str, ...], things: Sequence[Key]) -> str:
     if kind == CLUSTER:
-        return "; ".join(ATTRIBUTES.get(one) or PREDEFINED.get(one, one) for one in privileges)
+        several = sorted(privileges, key=lambda one: _POWERS.index(one) if one in _POWERS else -1)
+        return "; ".join(ATTRIBUTES.get(one) or PREDEFINED.get(one, one) for one in several)
     if kind == ROLE:
         named = _named([name for _, name in things])
         done = "grant" if privileges == (ADMIN,) else "act as"

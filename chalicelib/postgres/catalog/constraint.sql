@@ -83,7 +83,12 @@ SELECT
         WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique' WHEN 'f' THEN 'foreign key'
         WHEN 'c' THEN 'check' WHEN 'x' THEN 'exclude' WHEN 't' THEN 'trigger'
     END AS type,
-    pg_get_constraintdef(k.oid) AS definition__constraint,
+    CASE
+        WHEN k.contype = 'c' AND k.conrelid <> 0 AND k.convalidated AND NOT k.connoinherit
+            AND k.conenforced --@ >=18
+        THEN 'CHECK (' || pg_get_expr(k.conbin, k.conrelid) || ')'
+        ELSE pg_get_constraintdef(k.oid)
+    END AS definition__constraint,
     k.condeferrable AS deferrable,
     k.condeferred AS initially_deferred,
     k.convalidated AS validated,

@@ -129,7 +129,10 @@ WITH members AS MATERIALIZED (
         AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.typrelid AND c.relkind <> 'c')
     UNION ALL
     SELECT
-        i.type, NULL::text[], i.identity, m.extname, NULL::text,
+        i.type, NULL::text[],
+        i.identity, --@ >=14
+        CASE i.type WHEN 'transform' THEN regexp_replace(i.identity, ' on (language .*)$', ' \1') ELSE i.identity END, --@ <14
+        m.extname, NULL::text,
         replace(CASE m.classid
             WHEN 'pg_operator'::regclass THEN (
                 SELECT format('%s %s %s %s', o.oprcode, o.oprrest, o.oprjoin, o.oprresult::regtype)

@@ -51,10 +51,9 @@ WITH extension_members AS (
         acldefault('T', t.typowner), t.xmin::text
     FROM pg_type AS t
     JOIN pg_namespace AS n ON n.oid = t.typnamespace
-    LEFT JOIN pg_class AS c ON c.oid = t.typrelid
     WHERE t.oid >= 16384 AND n.nspname !~ '^pg_(toast_)?temp_[0-9]+$'
         AND t.typtype IN ('e', 'd', 'c', 'r', 'b')
-        AND (t.typtype <> 'c' OR c.relkind = 'c')
+        AND (t.typtype <> 'c' OR t.typrelid IN (SELECT c.oid FROM pg_class AS c WHERE c.relkind = 'c'))
         AND NOT EXISTS (SELECT FROM pg_type AS y WHERE y.typarray = t.oid)
         AND ('pg_type'::regclass, t.oid) NOT IN (SELECT e.classid, e.objid FROM extension_members AS e)
     UNION ALL

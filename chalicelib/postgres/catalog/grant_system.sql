@@ -33,6 +33,11 @@ WITH extension_members AS (
     JOIN pg_class AS c ON c.oid = a.attrelid
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE a.attacl IS NOT NULL
+        AND a.attrelid IN (
+            SELECT r.oid FROM pg_class AS r WHERE r.oid < 16384
+            UNION ALL
+            SELECT e.objid FROM extension_members AS e WHERE e.classid = 'pg_class'::regclass
+        )
     UNION ALL
     SELECT
         'pg_proc'::regclass, p.oid, 0, 'function', ARRAY[n.nspname, p.proname]::text[],

@@ -38,6 +38,15 @@ WITH namespace AS MATERIALIZED (
     UNION ALL
     SELECT o.oid, 'varchar'::regtype FROM pg_opclass AS o
     WHERE o.opcdefault AND o.opcintype = 'text'::regtype
+        AND NOT EXISTS (
+            SELECT FROM pg_opclass AS v
+            WHERE v.opcmethod = o.opcmethod AND v.opcdefault AND v.opcintype = 'varchar'::regtype
+        )
+), tuned AS MATERIALIZED (
+    SELECT x.attrelid
+    FROM pg_attribute AS x
+    JOIN pg_class AS c ON c.oid = x.attrelid AND c.relkind IN ('i', 'I')
+    WHERE x.attoptions IS NOT NULL
 ), simple AS MATERIALIZED (
     SELECT
         i.indexrelid,
@@ -53,6 +62,7 @@ WITH namespace AS MATERIALIZED (
     WHERE i.indnatts = i.indnkeyatts AND i.indnatts <= 2
         AND i.indcollation[0] = a.attcollation
         AND (i.indclass[0], a.atttypid) IN (SELECT u.opclass, u.type FROM usual AS u)
+        AND i.indexrelid NOT IN (SELECT t.attrelid FROM tuned AS t)
         AND (i.indnatts = 1 OR (
             i.indcollation[1] = b.attcollation
             AND (i.indclass[1], b.atttypid) IN (SELECT u.opclass, u.type FROM usual AS u)

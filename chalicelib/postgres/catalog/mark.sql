@@ -15,7 +15,7 @@ WITH since AS MATERIALIZED (
 )
 SELECT
     'pg_roles' AS catalogue, count(*) AS rows,
-    encode(sha256(convert_to(string_agg(concat_ws(' ', r.oid, r.rolsuper, r.rolname), E'\n' ORDER BY r.oid), 'UTF8')), 'hex') AS recent
+    encode(sha256(convert_to(string_agg(concat_ws(' ', r.oid, r.rolsuper, quote_ident(r.rolname)), E'\n' ORDER BY r.oid), 'UTF8')), 'hex') AS recent
 FROM pg_roles AS r
 UNION ALL SELECT 'pg_aggregate', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_aggregate AS x CROSS JOIN since AS s
 UNION ALL SELECT 'pg_am', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_am AS x CROSS JOIN since AS s

@@ -9,9 +9,7 @@ WITH wanted AS MATERIALIZED (
     FROM pg_type AS t
     WHERE (t.oid >= 16384 OR t.typowner <> 10)
         AND t.typtype IN ('e', 'd', 'c', 'r', 'p', 'b')
-        AND (t.typtype <> 'c' OR EXISTS (
-            SELECT FROM pg_class AS c WHERE c.oid = t.typrelid AND c.relkind = 'c'
-        ))
+        AND (t.typtype <> 'c' OR t.typrelid IN (SELECT c.oid FROM pg_class AS c WHERE c.relkind = 'c'))
         AND NOT EXISTS (SELECT FROM pg_type AS e WHERE e.typarray = t.oid)
 )
 SELECT
