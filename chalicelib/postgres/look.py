@@ -54,6 +54,8 @@ class _Identity(NamedTuple):
     attribute_bytes: int
     started_at: str
     database_oid: str
+    collation_version: str | None
+    collation_version_now: str | None
     oldest_transaction: str
     next_transaction: str
 
@@ -171,12 +173,14 @@ class Look:
 
     def _second(self) -> Session | None:
         """Another session with the same snapshot; None, where the server gives none."""
+        exported = self._rows("export")  # where it fails, this session's transaction has failed
+        if not exported:
+            return None
         try:
-            exported = self._rows("export")
             session = Session(self._open(), self._where, self._asked, patient=self._unbound)
             session.begin(exported[0][0])
             session.pin(self._pins)
-        except (HoldfastError, DeniedError, TornError, CutShortError, IndexError):
+        except (HoldfastError, DeniedError, TornError, CutShortError):
             return None  # one is enough, and says what is wrong with the server if anything is
         return session
 
@@ -308,6 +312,8 @@ class Look:
             "user": identity.role,
             "server_version": identity.server_version,
             "in_recovery": identity.in_recovery,
+            "collation_version": identity.collation_version,
+            "collation_version_now": identity.collation_version_now,
         }
 
     def _rows(self, name: str, values: Mapping[str, Any] | None = None) -> list[Any]:

@@ -80,26 +80,31 @@ class PostgresSource:
         torn = 0
         unbound = False
         while True:
-            with ExitStack() as open_sessions:
-                look = Look(
-                    lambda: self._open(open_sessions),
-                    self.where,
-                    self._conceal,
-                    self._pins,
-                    frozenset(denied),
-                    unbound=unbound,
-                    large_bytes=self._large_bytes,
-                )
-                try:
-                    return look.read(progress, known)
-                except DeniedError as error:
-                    denied.add(error.name)
-                except CutShortError:
-                    unbound = True
-                except TornError as error:
-                    torn += 1
-                    if torn == ATTEMPTS:
-                        raise _unstable(error) from None
+            try:
+                # What is caught below has passed the deadlines, which say so where they struck.
+                with ExitStack() as sessions:
+                    return self._look(sessions, frozenset(denied), unbound=unbound).read(
+                        progress, known
+                    )
+            except DeniedError as error:
+                denied.add(error.name)
+            except CutShortError:
+                unbound = True
+            except TornError as error:
+                torn += 1
+                if torn == ATTEMPTS:
+                    raise _unstable(error) from None
+
+    def _look(self, sessions: ExitStack, denied: frozenset[str], *, unbound: bool) -> Look:
+        return Look(
+            lambda: self._open(sessions),
+            self.where,
+            self._conceal,
+            self._pins,
+            denied,
+            unbound=unbound,
+            large_bytes=self._large_bytes,
+        )
 
     def _open(self, sessions: ExitStack) -> psycopg.Connection[Row]:
         """A new connection that ends with ``sessions``, or when a scan may take no longer."""

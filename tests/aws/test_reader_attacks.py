@@ -187,7 +187,7 @@ def test_two_objects_of_one_name_that_differ_are_a_gap():
     asker = Asker(lambda _: None, monotonic=lambda: 0.0, seconds=60)
     gathered = Gathered(asker, "rds_instance orders")
     same = Object("rds_parameter", "a of own", {"value": "1"})
-    gathered.add(same, Object(*same))
+    gathered.add(same, same.having(same.attributes))
     assert asker.gaps == []
     gathered.add(Object("rds_parameter", "a of own", {"value": "2"}))
     assert [one.name for one in asker.gaps] == ["rds_parameter"]

@@ -120,7 +120,7 @@ def test_a_window_that_ends_with_the_reading_has_what_was_done_during_it(house):
     house.attach()
     read = house.source.read
 
-    def slow(progress):
+    def slow(progress, known=None):
         """AWS has answered first, which dates the reading; then the change, then the rest."""
         reading = read(progress)
         house.tell(house.clock.now())

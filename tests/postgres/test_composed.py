@@ -104,7 +104,8 @@ def test_a_class_of_somebody_else_may_be_the_usual_one(database):
         "CREATE INDEX a ON t (v)",
         "CREATE OPERATOR CLASS own DEFAULT FOR TYPE varchar USING btree AS"
         " OPERATOR 1 < (text, text), OPERATOR 2 <= (text, text), OPERATOR 3 = (text, text),"
-        " OPERATOR 4 >= (text, text), OPERATOR 5 > (text, text), FUNCTION 1 bttextcmp(text, text)",
+        " OPERATOR 4 >= (text, text), OPERATOR 5 > (text, text),"
+        " FUNCTION 1 (varchar, varchar) bttextcmp(text, text)",
         "CREATE INDEX b ON t (v)",
     )
     found = database.scan().objects

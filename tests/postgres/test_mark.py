@@ -150,6 +150,31 @@ def test_a_database_that_is_half_dropped_is_seen(database, other_database):
     assert data(later) == data(look(database))
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        (
+            "UPDATE pg_class SET reloptions = '{autovacuum_enabled=false}'"
+            " WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'app.t'::regclass)"
+        ),
+        (
+            "UPDATE pg_class SET reloptions = NULL"
+            " WHERE oid = (SELECT reltoastrelid FROM pg_class WHERE oid = 'app.w'::regclass)"
+        ),
+        (
+            "INSERT INTO pg_depend VALUES"
+            " ('pg_proc'::regclass, 'app.f'::regproc, 0, 'pg_type'::regclass, 23, 0, 'i')"
+        ),
+        "ALTER TABLE app.t SET (toast.vacuum_truncate = false)",
+    ],
+)
+def test_what_stands_beside_a_table_s_own_row_is_seen(database, written):
+    database.run(*RICH, "CREATE TABLE app.w (a text) WITH (toast.vacuum_truncate = false)")
+    first = look(database)
+    database.run(written)
+    assert data(look(database, first)) == data(look(database)) != data(first)
+
+
 def test_roles_settings_and_memberships_are_read_by_every_scan(database):
     database.run(*RICH, "CREATE ROLE alice", "CREATE ROLE bob")
     first = look(database)

@@ -100,6 +100,7 @@ def test_the_reading_says_where_and_as_whom(database):
     assert reading.system["database"] == "test"
     assert reading.system["user"] == "postgres"
     assert reading.system["in_recovery"] is False
+    assert {"collation_version", "collation_version_now"} <= reading.system.keys()
     assert parse_timestamp(reading.read_at)
     assert database.server.password not in repr(reading)
 
@@ -277,6 +278,21 @@ def test_a_schema_that_changes_while_it_is_read_is_read_again(database, kind, st
 
     reading = database.source(large_bytes=LARGE[sessions]).read(when(kind, {1}, migrate))
     assert objects.build(reading.objects).data == database.scan().data
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER ROLE scanner CONNECTION LIMIT 1",
+        "REVOKE EXECUTE ON FUNCTION pg_export_snapshot() FROM PUBLIC",
+    ],
+)
+def test_where_there_is_no_second_session_one_reads_everything(database, statement):
+    database.run(*RICH, "CREATE ROLE scanner LOGIN PASSWORD 'x'", statement)
+    dsn = database.as_role("scanner", "x")
+    seen = database.scan(dsn, large_bytes=LARGE[2])
+    assert seen.data == database.scan(dsn).data
+    assert ("index", "app.orders_pkey") in seen.objects
 
 
 def test_a_schema_that_never_rests_is_given_up(database):

@@ -5,6 +5,7 @@
 -- name: {meta_source} as {meta_target}
 -- Of the server's own casts, those that call a function that is not the server's. Another context or
 -- comment of one of these cannot be told from the server's.
+-- The cast of a range to its multirange comes with the type, and is part of it.
 SELECT
     format_type(k.castsource, NULL) AS meta_source,
     format_type(k.casttarget, NULL) AS meta_target,
@@ -28,4 +29,9 @@ WHERE (k.oid >= 16384 OR k.castfunc >= 16384)
         SELECT FROM pg_depend AS x
         WHERE x.classid = 'pg_cast'::regclass AND x.objid = k.oid AND x.deptype = 'e'
             AND x.refclassid = 'pg_extension'::regclass
+    )
+    AND NOT EXISTS (
+        SELECT FROM pg_depend AS x
+        WHERE x.classid = 'pg_cast'::regclass AND x.objid = k.oid AND x.deptype = 'i'
+            AND x.refclassid = 'pg_type'::regclass
     )

@@ -13,5 +13,12 @@ SELECT
     pg_relation_size('pg_attribute') AS attribute_bytes,
     pg_postmaster_start_time()::text AS started_at,
     (SELECT b.oid::text FROM pg_database AS b WHERE b.datname = current_database()) AS database_oid,
+    NULL::text AS collation_version, --@ <15
+    NULL::text AS collation_version_now, --@ <15
+    (SELECT b.datcollversion FROM pg_database AS b WHERE b.datname = current_database()) AS collation_version, --@ >=15
+    ( --@ >=15
+        SELECT pg_database_collation_actual_version(b.oid) FROM pg_database AS b --@ >=15
+        WHERE b.datname = current_database() --@ >=15
+    ) AS collation_version_now, --@ >=15
     pg_snapshot_xmin(pg_current_snapshot())::text AS oldest_transaction,
     pg_snapshot_xmax(pg_current_snapshot())::text AS next_transaction

@@ -2,8 +2,8 @@
 -- What tells whether anything was committed in a catalogue since another transaction looked: its rows, and
 -- of those that were written since %(since)s (the oldest transaction that was running then) which they
 -- are. Rows that are older were all there then, so that as many of them are the very same ones. Rows of
--- temporary and TOAST relations come and go with ordinary work and are left out, and what depends on no
--- extension. Roles are named in every kind.
+-- temporary and TOAST relations (but those with options) come and go with ordinary work and are left out,
+-- and what depends on no extension. Roles are named in every kind.
 WITH since AS MATERIALIZED (
     SELECT age(%(since)s::text::xid) AS age
 ), transient AS MATERIALIZED (
@@ -11,7 +11,7 @@ WITH since AS MATERIALIZED (
 ), relations AS MATERIALIZED (
     SELECT c.oid FROM pg_class AS c
     WHERE c.relnamespace IN (SELECT t.oid FROM transient AS t)
-        OR (c.relnamespace = 'pg_toast'::regnamespace AND c.relkind IN ('t', 'i'))
+        OR (c.relnamespace = 'pg_toast'::regnamespace AND c.relkind IN ('t', 'i') AND c.reloptions IS NULL)
 )
 SELECT
     'pg_roles' AS catalogue, count(*) AS rows,
@@ -31,7 +31,7 @@ UNION ALL SELECT 'pg_conversion', count(*), encode(sha256(convert_to(string_agg(
 UNION ALL SELECT 'pg_database', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_database AS x CROSS JOIN since AS s
 UNION ALL SELECT 'pg_db_role_setting', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_db_role_setting AS x CROSS JOIN since AS s
 UNION ALL SELECT 'pg_default_acl', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_default_acl AS x CROSS JOIN since AS s
-UNION ALL SELECT 'pg_depend', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_depend AS x CROSS JOIN since AS s WHERE x.deptype IN ('e', 'x') OR (x.deptype IN ('a', 'i') AND x.classid = 'pg_class'::regclass AND x.refclassid = 'pg_class'::regclass AND x.refobjsubid <> 0 AND x.objid NOT IN (SELECT r.oid FROM relations AS r))
+UNION ALL SELECT 'pg_depend', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_depend AS x CROSS JOIN since AS s WHERE x.deptype IN ('e', 'x') OR (x.deptype = 'i' AND x.classid = 'pg_proc'::regclass) OR (x.deptype IN ('a', 'i') AND x.classid = 'pg_class'::regclass AND x.refclassid = 'pg_class'::regclass AND x.refobjsubid <> 0 AND x.objid NOT IN (SELECT r.oid FROM relations AS r))
 UNION ALL SELECT 'pg_description', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_description AS x CROSS JOIN since AS s
 UNION ALL SELECT 'pg_enum', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_enum AS x CROSS JOIN since AS s
 UNION ALL SELECT 'pg_event_trigger', count(*), encode(sha256(convert_to(string_agg(x.ctid::text || x.xmin::text, ' ' ORDER BY x.ctid) FILTER (WHERE age(x.xmin) <= s.age), 'UTF8')), 'hex') FROM pg_event_trigger AS x CROSS JOIN since AS s

@@ -4,6 +4,7 @@
 SELECT
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
     pg_catalog.set_config('jit', 'off', false),
+    pg_catalog.set_config('work_mem', '32MB', false),
     pg_catalog.set_config('TimeZone', 'UTC', false),
     pg_catalog.set_config('DateStyle', 'ISO, YMD', false),
     pg_catalog.set_config('IntervalStyle', 'postgres', false),
