@@ -60,7 +60,12 @@ class _Edit(NamedTuple):
 
 def normal(kind: str, text: str) -> tuple[str, bool]:
     """``text`` in its one form, and whether that is certain; ``kind`` is a key of FRAMES."""
-    if not (
+    return _rewritten(kind, text) if suspicious(kind, text) else (text, True)
+
+
+def suspicious(kind: str, text: str) -> bool:
+    """Whether a text holds anything that reading may change: almost none does."""
+    return (
         "])::" in text
         or "(- " in text
         or " ON TRUE" in text
@@ -68,9 +73,7 @@ def normal(kind: str, text: str) -> tuple[str, bool]:
         or ((text.count(" AND ") > 1 or text.count(" OR ") > 1) and _chained(text))
         or (kind == "routine" and ("SELECT" in text or "RETURNING" in text))
         or (kind == "pretty" and ("]::" in text or "- " in text))
-    ):
-        return text, True
-    return _rewritten(kind, text)
+    )
 
 
 def several(kind: str, texts: list[str]) -> tuple[list[str], bool]:

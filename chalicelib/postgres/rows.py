@@ -72,6 +72,7 @@ class Reader:
         parent_of = self._shown(self._statement.of, rows)
         encode, rare, none = canon.encode_plain, self._rare, self._rare([None] * len(self._columns))
         empty: list[Any] = []
+        suspicious = normal.suspicious
         found: list[Object] = []
         for row in rows:
             attributes = {
@@ -86,7 +87,11 @@ class Reader:
             if rare(row) != none:
                 self._add(attributes, row)
             for alias, index, suffix in texts:
-                if (value := row[index]) is not None and value != empty:
+                if (value := row[index]) is None or value == empty:
+                    continue
+                if value.__class__ is str and not suspicious(suffix, value):
+                    attributes[alias] = value
+                else:
                     _define(attributes, alias, suffix, value)
             name = name_of(row)
             line = encode((kind, name, attributes))

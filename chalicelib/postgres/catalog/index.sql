@@ -4,9 +4,9 @@
 -- name: {name}
 -- of: {meta_of}
 -- required: definition__statement
--- Most indexes are of one or two columns, each in its usual operator class and collation. Their definition
--- is put together here, as pg_get_indexdef() would print it, which looks all of it up again for each of
--- them. All others are printed by the server.
+-- Most indexes are btree or hash (403, 405), of one or two columns, each in the server's usual operator class,
+-- which has no options there, and in its own collation. Their definition is put together here, as
+-- pg_get_indexdef() would print it, which looks all of it up again for each. All others it prints.
 WITH namespace AS MATERIALIZED (
     SELECT
         n.oid, n.nspname, quote_ident(n.nspname) AS quoted,
@@ -34,19 +34,15 @@ WITH namespace AS MATERIALIZED (
     FROM pg_attribute AS a
     WHERE a.attnum > 0 AND a.attrelid IN (SELECT r.oid FROM relation AS r)
 ), usual (opclass, type) AS MATERIALIZED (
-    SELECT o.oid, o.opcintype FROM pg_opclass AS o WHERE o.opcdefault
+    SELECT o.oid, o.opcintype FROM pg_opclass AS o
+    WHERE o.opcdefault AND o.oid < 16384 AND o.opcmethod IN (403, 405)
     UNION ALL
     SELECT o.oid, 'varchar'::regtype FROM pg_opclass AS o
-    WHERE o.opcdefault AND o.opcintype = 'text'::regtype
+    WHERE o.opcdefault AND o.oid < 16384 AND o.opcmethod IN (403, 405) AND o.opcintype = 'text'::regtype
         AND NOT EXISTS (
             SELECT FROM pg_opclass AS v
             WHERE v.opcmethod = o.opcmethod AND v.opcdefault AND v.opcintype = 'varchar'::regtype
         )
-), tuned AS MATERIALIZED (
-    SELECT x.attrelid
-    FROM pg_attribute AS x
-    JOIN pg_class AS c ON c.oid = x.attrelid AND c.relkind IN ('i', 'I')
-    WHERE x.attoptions IS NOT NULL
 ), simple AS MATERIALIZED (
     SELECT
         i.indexrelid,
@@ -62,7 +58,6 @@ WITH namespace AS MATERIALIZED (
     WHERE i.indnatts = i.indnkeyatts AND i.indnatts <= 2
         AND i.indcollation[0] = a.attcollation
         AND (i.indclass[0], a.atttypid) IN (SELECT u.opclass, u.type FROM usual AS u)
-        AND i.indexrelid NOT IN (SELECT t.attrelid FROM tuned AS t)
         AND (i.indnatts = 1 OR (
             i.indcollation[1] = b.attcollation
             AND (i.indclass[1], b.atttypid) IN (SELECT u.opclass, u.type FROM usual AS u)
