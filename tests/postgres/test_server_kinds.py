@@ -265,10 +265,12 @@ def carried(database):
 def test_what_is_foreign_or_replicated_is_the_same_after_dump_and_restore(
     database, other_database, major
 ):
-    if major < 14:
-        pytest.skip("pg_dump 18 writes options of subscriptions that 13 does not know")
-    database.run(*CARRIED, *(PARTS if major >= 15 else ()))
+    # pg_dump 18 writes options of subscriptions that servers before 16 do not know.
+    subscribed = major >= 16
+    made = [one for one in CARRIED if subscribed or "SUBSCRIPTION" not in one]
+    database.run(*made, *(PARTS if major >= 15 else ()))
     lines = carried(database)
-    assert len({line.split(b",")[0] for line in lines}) == (11 if major >= 15 else 10)
+    kinds = 9 + (major >= 15) + subscribed
+    assert len({line.split(b",")[0] for line in lines}) == kinds
     assert restore(dump(database.dsn), other_database.dsn) == []
     assert carried(other_database) == lines
